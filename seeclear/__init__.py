@@ -1,0 +1,57 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Video super-resolution with SeeClear and Semantic Lens, as diffusers pipelines.
+
+`import seeclear` is light: torch and diffusers are imported when a public name is first used. That also registers the
+package with diffusers, before any component can be saved or loaded.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seeclear.models.pixel_condenser import PixelCondenser
+    from seeclear.models.semantic_distiller import SemanticDistiller
+    from seeclear.pipelines.pipeline_output import SeeClearPipelineOutput
+    from seeclear.pipelines.pipeline_seeclear import SeeClearPipeline
+    from seeclear.schedulers.scheduling_blurring_resshift import BlurringResShiftScheduler
+    from seeclear.upscale import upscale_video
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BlurringResShiftScheduler",
+    "PixelCondenser",
+    "SeeClearPipeline",
+    "SeeClearPipelineOutput",
+    "SemanticDistiller",
+    "__version__",
+    "upscale_video",
+]
+
+_MODULES = {
+    "BlurringResShiftScheduler": "seeclear.schedulers.scheduling_blurring_resshift",
+    "PixelCondenser": "seeclear.models.pixel_condenser",
+    "SeeClearPipeline": "seeclear.pipelines.pipeline_seeclear",
+    "SeeClearPipelineOutput": "seeclear.pipelines.pipeline_output",
+    "SemanticDistiller": "seeclear.models.semantic_distiller",
+    "upscale_video": "seeclear.upscale",
+    # diffusers looks for the base class that knows how to load a component in the component's own library.
+    "ModelMixin": "diffusers",
+    "SchedulerMixin": "diffusers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name at its first use, after the registration with diffusers."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from seeclear._registration import register
+
+    register()
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,271 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Where high-resolution frames come from: folders of frames, videos, and photographs under a moving camera."""
+
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    import av.container
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v")
+
+Frames = NDArray[np.uint8]
+
+
+class Source(Protocol):
+    """A clip to cut training samples from."""
+
+    name: str
+    path: Path
+    weight: float
+    """How often this source is drawn, relative to the others."""
+    size: tuple[int, int]
+    """Height and width of the frames."""
+
+    def __len__(self) -> int:
+        """The number of frames."""
+        ...
+
+    def frames(self, start: int, count: int, step: int = 1) -> Frames:
+        """Frames start, start + step, ...: (count, H, W, 3), RGB. Not to be written to: may be a view of a cache."""
+        ...
+
+
+def _check_range(name: str, length: int, start: int, count: int, step: int) -> None:
+    if start < 0 or count < 1 or step < 1 or start + (count - 1) * step >= length:
+        raise ValueError(f"`start`, `count`, `step` = {start}, {count}, {step} leave the {length} frames of {name!r}.")
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images directly inside a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def read_image(path: Path) -> Frames:
+    """(H, W, 3), RGB."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class FrameFolder:
+    """A clip stored as a folder of equally large images, ordered by name.
+
+    Args:
+        path: the folder.
+        cache: keep all frames in memory, decoded once, now.
+
+    Raises:
+        ValueError: the folder holds no image, or (when read) images of different sizes.
+    """
+
+    def __init__(self, path: str | Path, cache: bool = False) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self.files = image_files(self.path) if self.path.is_dir() else []
+        if not self.files:
+            raise ValueError(f"`path` must be a folder with images in it, but {str(path)!r} is not.")
+        with Image.open(self.files[0]) as image:
+            self.size = (image.height, image.width)
+        self.weight = math.sqrt(len(self.files))
+        self._cached = self._read(self.files) if cache else None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def _read(self, files: list[Path]) -> Frames:
+        frames = np.empty((len(files), *self.size, 3), dtype=np.uint8)
+        for frame, file in zip(frames, files, strict=True):
+            image = read_image(file)
+            if image.shape != frame.shape:
+                raise ValueError(f"{str(file)!r} is {image.shape[:2]}, other frames of its folder are {self.size}.")
+            frame[:] = image
+        return frames
+
+    def frames(self, start: int, count: int, step: int = 1) -> Frames:
+        _check_range(self.name, len(self), start, count, step)
+        wanted = slice(start, start + (count - 1) * step + 1, step)
+        return self._read(self.files[wanted]) if self._cached is None else self._cached[wanted]
+
+
+class VideoFile:
+    """A clip stored as a video.
+
+    Args:
+        path: the file.
+        downscale: reduce every frame by this whole factor (bicubic, antialiased), against compression artefacts.
+        cache: keep all frames in memory, decoded once, now. Without it every access decodes from the file's start.
+
+    Raises:
+        ValueError: the file is missing, is not a video or has no frames; `downscale` is less than 1.
+    """
+
+    def __init__(self, path: str | Path, downscale: int = 1, cache: bool = False) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        if downscale < 1:
+            raise ValueError(f"`downscale` must be at least 1, but is {downscale}.")
+        if not self.path.is_file():
+            raise ValueError(f"`path` must be a video file, but there is no file {str(path)!r}.")
+        self.downscale = downscale
+        first = next(self._decode(), None)
+        if first is None:
+            raise ValueError(f"`path` must be a video with frames, but {str(path)!r} has none.")
+        self.size = (first.shape[0], first.shape[1])
+        self._cached = np.stack(list(self._decode())) if cache else None
+        self._length = self._count() if self._cached is None else len(self._cached)
+        self.weight = math.sqrt(self._length)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @contextmanager
+    def _open(self) -> "Iterator[av.container.InputContainer]":
+        import av
+
+        try:
+            with av.open(str(self.path)) as container:
+                if not container.streams.video:
+                    raise ValueError(f"{str(self.path)!r} has no video stream.")
+                container.streams.video[0].thread_type = "AUTO"
+                yield container
+        except av.FFmpegError as error:
+            raise ValueError(f"{str(self.path)!r} cannot be decoded as a video: {error}") from error
+
+    def _count(self) -> int:
+        """The number of frames by the file's packets, without decoding them."""
+        with self._open() as container:
+            return sum(1 for packet in container.demux(video=0) if packet.size)
+
+    def _decode(self) -> Iterator[Frames]:
+        with self._open() as container:
+            for frame in container.decode(video=0):
+                width, height = frame.width // self.downscale, frame.height // self.downscale
+                image = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC")
+                yield cast(Frames, image)
+
+    def frames(self, start: int, count: int, step: int = 1) -> Frames:
+        _check_range(self.name, len(self), start, count, step)
+        stop = start + (count - 1) * step + 1
+        if self._cached is not None:
+            return self._cached[start:stop:step]
+        kept = []
+        for i, frame in enumerate(self._decode()):
+            if i >= stop:
+                break
+            if i >= start and (i - start) % step == 0:
+                kept.append(frame)
+        if len(kept) < count:
+            raise ValueError(f"{str(self.path)!r} ends before its frame {stop - 1}: it is damaged.")
+        return np.stack(kept)
+
+
+class Photo:
+    """A photograph seen through a window that pans, zooms and turns a little.
+
+    Each start index is a camera path of its own, decided by the photograph's name and the index alone. A window's
+    pixel covers at least one pixel of the photograph, so nothing is magnified; the window is sampled at twice its
+    resolution (bicubic) from a level of a pyramid and then averaged, so nothing is aliased either.
+
+    Args:
+        path: the image file.
+        size: height and width of the frames.
+        cache: keep the photograph in memory, decoded once, now.
+
+    Raises:
+        ValueError: the photograph's shorter side is less than `MARGIN` times the window's longer side.
+    """
+
+    MARGIN = 1.15
+    """Room the window needs for its turning and zooming."""
+    MAX_SHORT_SIDE = 1440
+    """Larger photographs are reduced when read: at full resolution they are soft."""
+    NUM_PATHS = 100_000
+    MAX_PAN, MAX_ZOOM, MAX_TURN = 5.0, 0.01, 0.4
+    """Per frame: window pixels, relative change, degrees."""
+
+    def __init__(self, path: str | Path, size: tuple[int, int] = (224, 224), cache: bool = False) -> None:
+        self.path = Path(path)
+        self.name = self.path.name
+        self.size = size
+        with Image.open(self.path) as image:
+            width, height = image.size
+        if min(width, height) < self.MARGIN * max(size):
+            raise ValueError(
+                f"The photograph {str(path)!r} is {width}x{height}; for windows of `size` {size} (height, width) its "
+                f"shorter side must be at least {math.ceil(self.MARGIN * max(size))}."
+            )
+        reduction = max(1.0, min(width, height) / self.MAX_SHORT_SIDE)
+        self._photo_size = (round(width / reduction), round(height / reduction))
+        self.weight = math.sqrt(self._photo_size[0] * self._photo_size[1] / 1e6)
+        self._pyramid = self._read() if cache else None
+
+    def __len__(self) -> int:
+        return self.NUM_PATHS
+
+    def _read(self) -> list[Image.Image]:
+        """The photograph and its reductions by 2, 4, ..."""
+        with Image.open(self.path) as image:
+            image.draft("RGB", self._photo_size)  # a JPEG decoder can skip detail that is not wanted
+            levels = [image.convert("RGB").resize(self._photo_size, Image.Resampling.LANCZOS)]
+        while min(levels[-1].size) // 2 >= self.MARGIN * max(self.size):
+            levels.append(levels[-1].reduce(2))
+        return levels
+
+    def camera_path(self, rng: np.random.Generator, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the window is at `times`, counted in frames; it stays inside the photograph throughout.
+
+        Returns (len(times), 4): the centre's x and y, photograph pixels a window pixel, angle in radians.
+        """
+        span = max(float(times[-1]), 1.0)
+        angle = np.radians(rng.uniform(-1, 1) + times * rng.uniform(-1, 1) * min(self.MAX_TURN, 1.5 / span))
+        zoom = np.exp(times * rng.uniform(-1, 1) * min(self.MAX_ZOOM, 0.05 / span))
+        zoom /= zoom.max()
+
+        photo = np.array(self._photo_size, dtype=np.float64)
+        window = np.array(self.size[::-1], dtype=np.float64)
+        turned = np.abs(np.cos(angle))[:, None] * window + np.abs(np.sin(angle))[:, None] * window[::-1]
+        largest = float((photo / (turned * zoom[:, None]).max(axis=0)).min())  # here the window touches two borders
+        smallest = min(1.2 / zoom.min(), largest)
+        zoom *= math.exp(rng.uniform(math.log(smallest), math.log(largest)))
+
+        direction = rng.uniform(0, 2 * math.pi)
+        speed = self.MAX_PAN * zoom.max() * rng.uniform(0, 1)
+        pan = speed * times[:, None] * np.array([math.cos(direction), math.sin(direction)])
+        half = (turned * zoom[:, None]).max(axis=0) / 2
+        room = np.maximum(photo - 2 * half, 0)
+        extent = np.ptp(pan, axis=0)
+        pan *= np.minimum(1, room / np.maximum(extent, 1e-9))
+        start = half - pan.min(axis=0) + rng.uniform(0, 1, 2) * (room - np.ptp(pan, axis=0))
+        return np.concatenate([start + pan, zoom[:, None], angle[:, None]], axis=1)
+
+    def frames(self, start: int, count: int, step: int = 1) -> Frames:
+        _check_range(self.name, len(self), start, 1, step)
+        rng = np.random.default_rng((zlib.crc32(self.name.encode()), start))
+        pyramid = self._read() if self._pyramid is None else self._pyramid
+        path = self.camera_path(rng, step * np.arange(count, dtype=np.float64))
+        level = min(max(0, math.floor(math.log2(path[:, 2].min() / 1.2))), len(pyramid) - 1)
+        photo = pyramid[level]
+        reduction = np.array(self._photo_size) / np.array(photo.size)
+
+        height, width = self.size
+        frames = np.empty((count, height, width, 3), dtype=np.uint8)
+        for frame, (x, y, zoom, angle) in zip(frames, path, strict=True):
+            # The affine map from the pixels of the doubled window to the photograph's, both with corner (0, 0).
+            (along, across), (cx, cy) = zoom / reduction / 2, (x, y) / reduction
+            a, b = along * math.cos(angle), -along * math.sin(angle)
+            d, e = across * math.sin(angle), across * math.cos(angle)
+            matrix = (a, b, cx - a * width - b * height, d, e, cy - d * width - e * height)
+            doubled = photo.transform(
+                (2 * width, 2 * height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
+            )
+            frame[:] = np.asarray(doubled.reduce(2))
+        return frames

@@ -1,0 +1,241 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""LPIPS (Zhang et al. 2018) and DISTS (Ding et al. 2020), as modules that can be metrics and training losses.
+
+Both compare the features that an image classifier computes. No weights come with the package: they are read from files
+
+    lpips_alexnet.npz, lpips_vgg16.npz   conv{i}.weight (out, in, kh, kw) and conv{i}.bias of the classifier's
+                                         convolutions in order, lin{i} (channels,) of LPIPS version 0.1
+    dists_weights.pt                     alpha, beta (1, 1475, 1, 1), for the convolutions of lpips_vgg16.npz
+
+Images are float (N, 3, H, W) in [-1, 1], at least 32 pixels a side; the result is (N,), smaller is more alike.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MIN_SIZE = 32
+ALEXNET_FILE, VGG16_FILE, DISTS_FILE = "lpips_alexnet.npz", "lpips_vgg16.npz", "dists_weights.pt"
+
+# (out channels, in channels, kernel, stride, padding) of every convolution, grouped in stages. The features after each
+# stage are compared; between stages the resolution is halved.
+_Stages = tuple[tuple[tuple[int, int, int, int, int], ...], ...]
+_ALEXNET: _Stages = (
+    ((64, 3, 11, 4, 2),),
+    ((192, 64, 5, 1, 2),),
+    ((384, 192, 3, 1, 1),),
+    ((256, 384, 3, 1, 1),),
+    ((256, 256, 3, 1, 1),),
+)
+_VGG16: _Stages = (
+    ((64, 3, 3, 1, 1), (64, 64, 3, 1, 1)),
+    ((128, 64, 3, 1, 1), (128, 128, 3, 1, 1)),
+    ((256, 128, 3, 1, 1), (256, 256, 3, 1, 1), (256, 256, 3, 1, 1)),
+    ((512, 256, 3, 1, 1), (512, 512, 3, 1, 1), (512, 512, 3, 1, 1)),
+    ((512, 512, 3, 1, 1), (512, 512, 3, 1, 1), (512, 512, 3, 1, 1)),
+)
+
+
+class HannPooling(nn.Module):
+    """The pooling of DISTS (section III-A): root of the mean square under a 3 x 3 Hann window, stride 2."""
+
+    window: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        window = torch.tensor([0.25, 0.5, 0.25])
+        self.register_buffer("window", torch.outer(window, window), persistent=False)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        channels = hidden_states.shape[1]
+        weight = self.window.to(hidden_states.dtype).expand(channels, 1, 3, 3)
+        mean = functional.conv2d(hidden_states.square(), weight, stride=2, padding=1, groups=channels)
+        return (mean + 1e-12).sqrt()
+
+
+class _Backbone(nn.Module):
+    """The convolutions of a classifier: images to the features after each stage."""
+
+    def __init__(self, stages: _Stages, pools: tuple[Callable[[], nn.Module], ...]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList()
+        for stage, pool in zip(stages, pools, strict=True):
+            layers = [pool()]
+            for out_channels, in_channels, kernel, stride, padding in stage:
+                layers += [nn.Conv2d(in_channels, out_channels, kernel, stride, padding), nn.ReLU()]
+            self.stages.append(nn.Sequential(*layers))
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        return [layer for layer in self.modules() if isinstance(layer, nn.Conv2d)]
+
+    def forward(self, hidden_states: Tensor) -> list[Tensor]:
+        features = []
+        for stage in self.stages:
+            hidden_states = stage(hidden_states)
+            features.append(hidden_states)
+        return features
+
+
+def _weights_file(path: str | Path, default_name: str) -> Path:
+    """`path`, or the file of the default name inside it if it is a folder; ValueError if there is none."""
+    file = Path(path)
+    if file.is_dir():
+        file = file / default_name
+    if not file.is_file():
+        raise ValueError(f"The weights {default_name!r} are needed, but there is no file {str(file)!r}.")
+    return file
+
+
+def _load_backbone(backbone: _Backbone, file: Path) -> dict[str, Tensor]:
+    """Sets the convolutions from a .npz file and returns the other arrays in it."""
+    with np.load(file, allow_pickle=False) as arrays:
+        weights = {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in arrays.files}
+    for i, convolution in enumerate(backbone.convolutions()):
+        for part, parameter in convolution.named_parameters():
+            value = weights.pop(f"conv{i}.{part}", None)
+            if value is None or value.shape != parameter.shape:
+                raise ValueError(
+                    f"{str(file)!r} must hold conv{i}.{part} of shape {tuple(parameter.shape)}, but has "
+                    f"{'nothing of that name' if value is None else tuple(value.shape)}."
+                )
+            parameter.data.copy_(value)
+    return weights
+
+
+def _check_images(images: Tensor) -> None:
+    if images.dim() != 4 or images.shape[1] != 3 or min(images.shape[2:]) < MIN_SIZE:
+        raise ValueError(
+            f"Images must be (N, 3, H, W) of at least {MIN_SIZE} pixels a side, not {tuple(images.shape)}."
+        )
+
+
+class FeatureMetric(nn.Module, ABC):
+    """A distance between features. `features` of a reference can be kept to compare several images with it."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: _Backbone, mean: list[float], std: list[float]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def _freeze(self) -> None:
+        self.requires_grad_(False)
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.eval()
+
+    @abstractmethod
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What `distance` compares of images (N, 3, H, W) in [-1, 1]."""
+
+    @abstractmethod
+    def distance(self, features: list[Tensor], reference: list[Tensor]) -> Tensor:
+        """The distance (N,) between images with these features."""
+
+    def forward(self, images: Tensor, reference: Tensor) -> Tensor:
+        """(N,), differentiable with respect to both images (N, 3, H, W) in [-1, 1]."""
+        return self.distance(self.features(images), self.features(reference))
+
+
+class LPIPS(FeatureMetric):
+    """Learned perceptual image patch similarity, version 0.1: features of unit length, squared, weighted, averaged.
+
+    Args:
+        weights: the file of the weights, or the folder it lies in.
+        net: the classifier: "vgg" or "alex".
+
+    Raises:
+        ValueError: no such file, one of another layout, an unknown classifier.
+    """
+
+    def __init__(self, weights: str | Path, net: Literal["alex", "vgg"] = "vgg") -> None:
+        if net not in ("alex", "vgg"):
+            raise ValueError(f"`net` must be 'alex' or 'vgg', but is {net!r}.")
+        stages, name = (_VGG16, VGG16_FILE) if net == "vgg" else (_ALEXNET, ALEXNET_FILE)
+        file = _weights_file(weights, name)
+        # AlexNet pools before its second and third convolution only.
+        pool: Callable[[], nn.Module] = (lambda: nn.MaxPool2d(2, 2)) if net == "vgg" else (lambda: nn.MaxPool2d(3, 2))
+        late = pool if net == "vgg" else nn.Identity
+        backbone = _Backbone(stages, (nn.Identity, pool, pool, late, late))
+        # The constants of LPIPS for images in [-1, 1].
+        super().__init__(backbone, mean=[-0.030, -0.088, -0.188], std=[0.458, 0.448, 0.450])
+        linear = _load_backbone(backbone, file)
+        for i, stage in enumerate(stages):
+            value = linear.get(f"lin{i}")
+            if value is None or value.shape != (stage[-1][0],):
+                raise ValueError(f"{str(file)!r} must hold lin{i} of shape ({stage[-1][0]},).")
+            self.register_buffer(f"linear_{i}", value)
+        self._freeze()
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The features of the five stages, of unit length along the channels."""
+        _check_images(images)
+        normalised = (images.to(self.mean.dtype) - self.mean) / self.std
+        features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+        return [f / (torch.linalg.vector_norm(f, dim=1, keepdim=True) + 1e-10) for f in features]
+
+    def distance(self, features: list[Tensor], reference: list[Tensor]) -> Tensor:
+        total = features[0].new_zeros(len(features[0]))
+        for i, (x, y) in enumerate(zip(features, reference, strict=True)):
+            weight = self.get_buffer(f"linear_{i}")
+            total = total + (x - y).square().mean(dim=(2, 3)) @ weight.to(x.dtype)
+        return total
+
+
+class DISTS(FeatureMetric):
+    """Deep image structure and texture similarity: SSIM-like terms on the means and covariances of VGG16's features.
+
+    Args:
+        weights: the folder with lpips_vgg16.npz, whose convolutions are used, and dists_weights.pt.
+
+    Raises:
+        ValueError: a file is missing or of another layout.
+    """
+
+    CHANNELS = (3, 64, 128, 256, 512, 512)
+
+    def __init__(self, weights: str | Path) -> None:
+        vgg16, dists = _weights_file(Path(weights) / VGG16_FILE, VGG16_FILE), Path(weights) / DISTS_FILE
+        backbone = _Backbone(_VGG16, (nn.Identity, HannPooling, HannPooling, HannPooling, HannPooling))
+        # ImageNet's mean and deviation, which are meant for images in [0, 1].
+        super().__init__(backbone, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
+        _load_backbone(backbone, vgg16)
+        loaded = torch.load(_weights_file(dists, DISTS_FILE), map_location="cpu", weights_only=True)
+        for name in ("alpha", "beta"):
+            if name not in loaded or loaded[name].numel() != sum(self.CHANNELS):
+                raise ValueError(f"{str(dists)!r} must hold {name} with {sum(self.CHANNELS)} values.")
+        alpha, beta = (loaded[name].detach().flatten().float() for name in ("alpha", "beta"))
+        total = alpha.sum() + beta.sum()
+        self.register_buffer("alpha", alpha / total)
+        self.register_buffer("beta", beta / total)
+        self._freeze()
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The images themselves in [0, 1], and the features of the five stages."""
+        _check_images(images)
+        images = images.to(self.mean.dtype) / 2 + 0.5
+        normalised = (images - self.mean) / self.std
+        return [images, *self.backbone(normalised.contiguous(memory_format=torch.channels_last))]
+
+    def distance(self, features: list[Tensor], reference: list[Tensor]) -> Tensor:
+        alphas = self.get_buffer("alpha").split(self.CHANNELS)
+        betas = self.get_buffer("beta").split(self.CHANNELS)
+        similarity = features[0].new_zeros(len(features[0]))
+        c = 1e-6
+        for x, y, alpha, beta in zip(features, reference, alphas, betas, strict=True):
+            mean_x, mean_y = x.mean(dim=(2, 3)), y.mean(dim=(2, 3))  # (N, C)
+            texture = (2 * mean_x * mean_y + c) / (mean_x**2 + mean_y**2 + c)
+            centred_x, centred_y = x - mean_x[..., None, None], y - mean_y[..., None, None]
+            variances = centred_x.square().mean(dim=(2, 3)) + centred_y.square().mean(dim=(2, 3))
+            covariance = (centred_x * centred_y).mean(dim=(2, 3))
+            structure = (2 * covariance + c) / (variances + c)
+            similarity = similarity + texture @ alpha + structure @ beta
+        return 1 - similarity

@@ -1,0 +1,191 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Blocks that the networks share: norm, timestep-modulated residual block, window, channel and cross attention.
+
+Shapes: B clips, F frames in a clip, C channels, H x W positions. Inside a network the frames of a clip are images of
+one batch, (B*F, C, H, W), in `channels_last` memory format where the caller asked for it; `num_frames` says how to
+part them again.
+
+Norms are per position and attention is within windows of fixed size: nothing is averaged over the whole image, so a
+frame is treated alike whatever its size, and a network that was trained on crops meets the same statistics at full
+size.
+"""
+
+import math
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+
+
+def zero_init(layer: Layer) -> Layer:
+    """The same layer with weight and bias zero: the branch that it ends adds nothing until it is trained."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of every position, (N, C, H, W) to the same."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return super().forward(hidden_states.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, modulated by the timestep: norm, SiLU, conv, norm * (1 + scale) + shift, SiLU, conv.
+
+    The last convolution starts at zero, so an untrained block is the identity.
+    """
+
+    def __init__(self, channels: int, time_embed_dim: int) -> None:
+        super().__init__()
+        self.norm1 = ChannelNorm(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.modulation = nn.Linear(time_embed_dim, 2 * channels)
+        self.norm2 = ChannelNorm(channels)
+        self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, hidden_states: Tensor, time_embedding: Tensor) -> Tensor:
+        """`hidden_states` (N, C, H, W), `time_embedding` (N, E)."""
+        residual = self.conv1(F.silu(self.norm1(hidden_states)))
+        scale, shift = self.modulation(time_embedding)[:, :, None, None].chunk(2, dim=1)
+        residual = F.silu(torch.addcmul(shift, self.norm2(residual), 1 + scale))
+        return hidden_states + self.conv2(residual)
+
+
+def sinusoidal_positions(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """Fixed features of a grid position: for each axis four octaves of sine and cosine, (prod(lengths), 8 * axes),
+    float32.
+
+    The coarsest wave has a period of 32 positions. Any length works, so clips may be longer than the trained ones.
+    """
+    frequencies = 2 * math.pi / 32 * 2.0 ** torch.arange(4, device=device, dtype=torch.float32)
+    grids = torch.meshgrid(*[torch.arange(n, device=device, dtype=torch.float32) for n in lengths], indexing="ij")
+    angles = torch.stack([grid.flatten() for grid in grids], dim=-1)[..., None] * frequencies  # (P, axes, 4)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+class _Windows:
+    """Parts images into windows and puts them together again; borders are filled up by repeating the edge.
+
+    With `shift` the grid of windows starts half a window outside the image.
+    """
+
+    def __init__(self, hidden_states: Tensor, size: int, shift: bool, num_frames: int) -> None:
+        self.size, self.num_frames = size, num_frames
+        self.height, self.width = hidden_states.shape[-2:]
+        self.offset = size // 2 if shift else 0
+        self.rows = math.ceil((self.height + self.offset) / size)
+        self.columns = math.ceil((self.width + self.offset) / size)
+
+    def part(self, hidden_states: Tensor) -> Tensor:
+        """(B*F, C, H, W) -> (B*rows*columns, F*size*size, C)"""
+        bottom = self.rows * self.size - self.height - self.offset
+        right = self.columns * self.size - self.width - self.offset
+        if self.offset or bottom or right:
+            hidden_states = F.pad(hidden_states, (self.offset, right, self.offset, bottom), mode="replicate")
+        return rearrange(
+            hidden_states, "(b f) c (i p) (j q) -> (b i j) (f p q) c", f=self.num_frames, p=self.size, q=self.size
+        )
+
+    def join(self, windows: Tensor) -> Tensor:
+        """(B*rows*columns, F*size*size, C) -> (B*F, C, H, W)"""
+        images = rearrange(
+            windows,
+            "(b i j) (f p q) c -> (b f) (i p) (j q) c",
+            i=self.rows,
+            j=self.columns,
+            f=self.num_frames,
+            p=self.size,
+            q=self.size,
+        ).permute(0, 3, 1, 2)
+        return images[:, :, self.offset : self.offset + self.height, self.offset : self.offset + self.width]
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Multi-head attention on (B, L, C), (B, S, C), (B, S, C) -> (B, L, C)."""
+    query, key, value = (rearrange(x, "b l (h d) -> b h l d", h=heads) for x in (query, key, value))
+    return rearrange(F.scaled_dot_product_attention(query, key, value), "b h l d -> b l (h d)")
+
+
+class WindowSelfAttention(nn.Module):
+    """Self-attention in windows, over one frame or over all frames of the clip.
+
+    With `multi_frame` it is the multi-frame self-attention (MFSA) of InCAM (SeeClear, eq. 15): a window spans all
+    frames, so every pixel finds its counterparts in the others without optical flow. Without, it is the intra-sub-band
+    attention of the encoder. The output projection starts at zero.
+    """
+
+    def __init__(self, channels: int, head_dim: int, window_size: int, shift: bool, multi_frame: bool) -> None:
+        super().__init__()
+        self.heads = channels // head_dim
+        self.window_size, self.shift, self.multi_frame = window_size, shift, multi_frame
+        self.norm = ChannelNorm(channels)
+        self.position = nn.Linear(24, channels, bias=False)
+        self.to_qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.to_out = zero_init(nn.Linear(channels, channels))
+
+    def forward(self, hidden_states: Tensor, num_frames: int) -> Tensor:
+        """`hidden_states` (B*F, C, H, W)."""
+        span = num_frames if self.multi_frame else 1
+        windows = _Windows(hidden_states, self.window_size, self.shift, span)
+        tokens = windows.part(self.norm(hidden_states))  # (B*n, F*p*p, C)
+        positions = sinusoidal_positions((span, self.window_size, self.window_size), tokens.device)
+        tokens = tokens + self.position(positions.to(tokens.dtype))
+        query, key, value = self.to_qkv(tokens).chunk(3, dim=-1)
+        attended = _attend(query, key, value, self.heads)
+        return hidden_states + windows.join(self.to_out(attended))
+
+
+class ChannelSelfAttention(nn.Module):
+    """Attention over channels (inter-sub-band, SeeClear section 3.2): C/heads x C/heads maps, cost linear in the
+    pixels.
+
+    Channels are compared by their cosine over the pixels of a window of `window_size` (twice the spatial attention's).
+    The output projection starts at zero.
+    """
+
+    def __init__(self, channels: int, head_dim: int, window_size: int) -> None:
+        super().__init__()
+        self.heads, self.window_size = channels // head_dim, window_size
+        self.norm = ChannelNorm(channels)
+        self.to_qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.temperature = nn.Parameter(torch.ones(self.heads, 1, 1))
+        self.to_out = zero_init(nn.Linear(channels, channels))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """`hidden_states` (N, C, H, W)."""
+        windows = _Windows(hidden_states, self.window_size, False, 1)
+        qkv = self.to_qkv(windows.part(self.norm(hidden_states)))  # (N*n, p*p, 3C)
+        query, key, value = rearrange(qkv, "n l (three h d) -> three n h d l", three=3, h=self.heads)
+        scores = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-1, -2)  # (N*n, heads, d, d)
+        attended = (scores * self.temperature).softmax(dim=-1) @ value
+        return hidden_states + windows.join(self.to_out(rearrange(attended, "n h d l -> n l (h d)")))
+
+
+class PixelCrossAttention(nn.Module):
+    """Cross-attention with pixels as queries and a few tokens as keys and values.
+
+    `hidden_states` (N, C, H, W), `context` (N, S, E) -> (N, C, H, W), without the residual. The output projection
+    starts at zero.
+    """
+
+    def __init__(self, channels: int, context_dim: int, head_dim: int) -> None:
+        super().__init__()
+        self.heads = channels // head_dim
+        self.norm = ChannelNorm(channels)
+        self.norm_context = nn.LayerNorm(context_dim)
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_kv = nn.Linear(context_dim, 2 * channels, bias=False)
+        self.to_out = zero_init(nn.Linear(channels, channels))
+
+    def forward(self, hidden_states: Tensor, context: Tensor) -> Tensor:
+        height = hidden_states.shape[-2]
+        query = self.to_q(rearrange(self.norm(hidden_states), "n c h w -> n (h w) c"))
+        key, value = self.to_kv(self.norm_context(context)).chunk(2, dim=-1)
+        attended = _attend(query, key, value, self.heads)
+        return rearrange(self.to_out(attended), "n (h w) c -> n h w c", h=height).permute(0, 3, 1, 2)

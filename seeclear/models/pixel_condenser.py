@@ -1,0 +1,408 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Pixel Condenser, the denoising U-Net of SeeClear in wavelet space (section 3.2).
+
+Shapes: B clips, F frames in a clip, sH x sW high-resolution size, C_l channels at level l (l = 0 is the wavelet grid,
+sH / 2^k x sW / 2^k with k = `wavelet_levels`; each further level halves it), K semantic tokens of width D, P
+segmentation features. Frames of a clip are images of one batch inside, (B*F, C, H, W).
+
+    [DWT(y), DWT(u_t)] -> conv -> encoder levels -> middle -> decoder levels -> conv -> inverse DWT -> + y = x0
+                                     | LL goes down; LH, HL, HH skip |
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from diffusers.utils import BaseOutput
+from einops import rearrange
+from torch import Tensor, nn
+
+from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, zero_init
+from .category import CaTeGory, CaTeGoryAttention
+from .incam import InCAM
+from .instance_tokens import InstanceEncoderDecoder
+from .size_requirement import SizeRequirement
+from .wavelets import haar_dwt, haar_idwt, inverse_wavelet_packet, wavelet_packet
+
+
+@dataclass
+class PixelCondenserOutput(BaseOutput):
+    """Output of [`PixelCondenser`].
+
+    Attributes:
+        sample: estimate of the clean frames x0, (B, F, 3, sH, sW), about [-1, 1].
+        clip_tokens: clip-wise semantic tokens O_c (B, K, D), to be handed to the next step of the same clip; None
+            without semantics.
+        memory: the textures T after this clip (B, J, D_t), if `update_memory` was asked for and the memory is on; else
+            None.
+    """
+
+    sample: Tensor
+    clip_tokens: Tensor | None = None
+    memory: Tensor | None = None
+
+
+class EncoderLevel(nn.Module):
+    """Residual blocks alternating with window (intra-sub-band) and channel (inter-sub-band) self-attention."""
+
+    def __init__(
+        self, channels: int, layers: int, time_embed_dim: int, head_dim: int, window_size: int, attend: bool
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(ResidualBlock(channels, time_embed_dim) for _ in range(layers))
+        self.attentions = nn.ModuleList(
+            ChannelSelfAttention(channels, head_dim, 2 * window_size)
+            if i % 2
+            else WindowSelfAttention(channels, head_dim, window_size, shift=i % 4 == 2, multi_frame=False)
+            for i in range(layers if attend else 0)
+        )
+
+    def forward(self, hidden_states: Tensor, time_embedding: Tensor) -> Tensor:
+        """`hidden_states` (B*F, C, H, W), `time_embedding` (B*F, E)."""
+        for i, block in enumerate(self.blocks):
+            hidden_states = block(hidden_states, time_embedding)
+            if i < len(self.attentions):
+                attention = self.attentions[i]
+                hidden_states = attention(hidden_states) if i % 2 else attention(hidden_states, 1)
+        return hidden_states
+
+
+class DecoderLevel(nn.Module):
+    """As the encoder's, with InCAM where the encoder has its window attention, and CaTeGory last. The middle is of the
+    same kind.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        layers: int,
+        time_embed_dim: int,
+        head_dim: int,
+        window_size: int,
+        shift: bool,
+        token_dim: int,
+        feature_dim: int,
+        texture_dim: int | None,
+        frame_semantics: bool,
+        clip_semantics: bool,
+        multi_frame_attention: bool,
+        channel_attention: bool,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(ResidualBlock(channels, time_embed_dim) for _ in range(layers))
+        self.attentions = nn.ModuleList(
+            (ChannelSelfAttention(channels, head_dim, 2 * window_size) if channel_attention else nn.Identity())
+            if i % 2
+            else InCAM(
+                channels,
+                head_dim,
+                window_size,
+                shift != (i % 4 == 2),
+                token_dim,
+                feature_dim,
+                frame_semantics=frame_semantics,
+                clip_semantics=clip_semantics,
+                multi_frame_attention=multi_frame_attention,
+            )
+            for i in range(layers)
+        )
+        self.category = None if texture_dim is None else CaTeGoryAttention(channels, texture_dim, head_dim)
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        time_embedding: Tensor,
+        num_frames: int,
+        tokens: Tensor | None,
+        features: Tensor | None,
+        clip_tokens: Tensor | None,
+        textures: Tensor | None,
+    ) -> Tensor:
+        """`hidden_states` (B*F, C, H, W); semantics as in [`InCAM`] and [`CaTeGoryAttention`]."""
+        for i, (block, attention) in enumerate(zip(self.blocks, self.attentions, strict=True)):
+            hidden_states = block(hidden_states, time_embedding)
+            if i % 2:
+                hidden_states = attention(hidden_states)
+            else:
+                hidden_states = attention(hidden_states, num_frames, tokens, features, clip_tokens)
+        if self.category is not None and textures is not None:
+            hidden_states = self.category(hidden_states, textures)
+        return hidden_states
+
+
+class WaveletDown(nn.Module):
+    """DWT of the features; the low band goes down and is refilled with the wavelet-down-sampled LR, the high bands
+    skip.
+    """
+
+    def __init__(self, channels: int, channels_below: int, refill_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels_below, 3, padding=1)
+        self.refill = nn.Conv2d(refill_channels, channels_below, 1)
+
+    def forward(self, hidden_states: Tensor, refill: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`hidden_states` (N, C, H, W), `refill` (N, R, H/2, W/2) -> next level's features, low band, high bands."""
+        low, high = haar_dwt(hidden_states)
+        return self.conv(low) + self.refill(refill), low, high
+
+
+class WaveletUp(nn.Module):
+    """Decoder features as the low band, on top of the encoder's, with the encoder's high bands, through the inverse
+    DWT.
+    """
+
+    def __init__(self, channels_below: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_below, channels, 3, padding=1)
+
+    def forward(self, hidden_states: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        return haar_idwt(self.conv(hidden_states) + low, high)
+
+
+class PixelCondenser(ModelMixin, ConfigMixin):
+    """Denoises a clip in wavelet space: state, LR frames at HR size and semantics in, estimate of the clean frames
+    out.
+
+    Every row of the paper's ablation is a configuration: `frame_semantics`, `multi_frame_attention`, `clip_semantics`,
+    `texture_memory`.
+
+    Args:
+        scale: upscaling factor s; only fixes the size requirement.
+        wavelet_levels: levels k of the packet decomposition; the state has 3 * 4^k channels there.
+        channels: C_l of every level, multiples of `head_dim`.
+        layers_per_level: residual blocks in an encoder level and in a decoder level.
+        middle_layers: residual blocks in the middle.
+        window_size: side of an attention window; channel attention uses twice that.
+        self_attention: for every level, whether its encoder has self-attention and its decoder channel attention
+            beside InCAM.
+        time_embed_dim: width of the timestep's embedding.
+        residual_scale: the last convolution predicts (x0 - y) / residual_scale, which has about unit variance.
+        semantic_token_dim: width of the distiller's tokens.
+        semantic_feature_dim: channels P of the distiller's segmentation features.
+        token_dim: D, width of the tokens inside (one learned projection).
+        num_clip_tokens: K of the clip-wise tokens.
+        instance_layers: layers of the instance encoder and of the decoder.
+        num_groups: J texture groups.
+        texture_dim: D_t.
+        frame_semantics: modulation by segmentation features and cross-attention to tokens (eq. 10 to 13).
+        multi_frame_attention: InCAM's windows span all frames (eq. 15), else one.
+        clip_semantics: clip-wise tokens and instance activation (eq. 14); needs `frame_semantics`.
+        texture_memory: CaTeGory (eq. 16 to 20); needs `clip_semantics`.
+
+    Raises:
+        ValueError: a switch is on without the one it needs, or `channels` do not fit `head_dim` or `self_attention`.
+    """
+
+    _supports_gradient_checkpointing = True
+    _no_split_modules = ["EncoderLevel", "DecoderLevel"]
+    _repeated_blocks = ["EncoderLevel", "DecoderLevel"]
+
+    @register_to_config
+    def __init__(
+        self,
+        scale: int = 4,
+        wavelet_levels: int = 2,
+        channels: tuple[int, ...] = (64, 96, 112, 112),
+        layers_per_level: int = 2,
+        middle_layers: int = 3,
+        head_dim: int = 16,
+        window_size: int = 8,
+        self_attention: tuple[bool, ...] = (False, True, True, True),
+        time_embed_dim: int = 128,
+        residual_scale: float = 0.1,
+        semantic_token_dim: int = 64,
+        semantic_feature_dim: int = 64,
+        token_dim: int = 64,
+        num_clip_tokens: int = 16,
+        instance_layers: int = 1,
+        num_groups: int = 32,
+        texture_dim: int = 64,
+        frame_semantics: bool = True,
+        multi_frame_attention: bool = True,
+        clip_semantics: bool = True,
+        texture_memory: bool = True,
+    ) -> None:
+        super().__init__()
+        if clip_semantics and not frame_semantics:
+            raise ValueError("`clip_semantics` is on; it needs `frame_semantics`")
+        if texture_memory and not clip_semantics:
+            raise ValueError("`texture_memory` is on; it needs `clip_semantics`")
+        if any(c % head_dim for c in channels) or token_dim % head_dim or texture_dim % head_dim:
+            raise ValueError(
+                f"`channels` {tuple(channels)}, `token_dim` and `texture_dim` must be multiples of {head_dim=}"
+            )
+        if len(self_attention) != len(channels):
+            raise ValueError(f"`self_attention` has {len(self_attention)} entries; there are {len(channels)} levels")
+
+        wave_channels = 3 * 4**wavelet_levels
+        self.time_proj = Timesteps(channels[0], flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.time_embedding = TimestepEmbedding(channels[0], time_embed_dim)
+        self.conv_in = nn.Conv2d(2 * wave_channels, channels[0], 3, padding=1)
+
+        self.encoder = nn.ModuleList(
+            EncoderLevel(c, layers_per_level, time_embed_dim, head_dim, window_size, attend)
+            for c, attend in zip(channels, self_attention, strict=True)
+        )
+        self.down = nn.ModuleList(
+            WaveletDown(channels[level], channels[level + 1], 3 * 4 ** (level + 1))
+            for level in range(len(channels) - 1)
+        )
+        self.up = nn.ModuleList(WaveletUp(channels[level + 1], channels[level]) for level in range(len(channels) - 1))
+
+        def decoder_level(width: int, layers: int, shift: bool, channel_attention: bool) -> DecoderLevel:
+            return DecoderLevel(
+                width,
+                layers,
+                time_embed_dim,
+                head_dim,
+                window_size,
+                shift,
+                token_dim,
+                semantic_feature_dim,
+                texture_dim if texture_memory else None,
+                frame_semantics,
+                clip_semantics,
+                multi_frame_attention,
+                channel_attention,
+            )
+
+        self.middle = decoder_level(channels[-1], middle_layers, False, self_attention[-1])
+        # the windows of neighbouring levels are shifted against each other
+        self.decoder = nn.ModuleList(
+            decoder_level(c, layers_per_level, (len(channels) - level) % 2 == 1, self_attention[level])
+            for level, c in enumerate(channels)
+        )
+        self.conv_norm_out = ChannelNorm(channels[0])
+        self.conv_out = zero_init(
+            nn.Conv2d(channels[0], wave_channels, 3, padding=1)
+        )  # an untrained network returns y
+
+        heads = token_dim // head_dim
+        self.token_proj = nn.Linear(semantic_token_dim, token_dim) if frame_semantics else None
+        self.instances = (
+            InstanceEncoderDecoder(token_dim, num_clip_tokens, heads, instance_layers) if clip_semantics else None
+        )
+        self.memory = (
+            CaTeGory(num_clip_tokens, num_groups, texture_dim, tuple(channels), texture_dim // head_dim)
+            if texture_memory
+            else None
+        )
+        self.gradient_checkpointing = False
+
+    @property
+    def size_requirement(self) -> SizeRequirement:
+        """What low-resolution height and width must be multiples of."""
+        stride = 2 ** (self.config.wavelet_levels + len(self.config.channels) - 1)
+        return SizeRequirement(max(1, stride // self.config.scale))
+
+    def memory_parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters of CaTeGory: what the second stage of training learns (section 3.5)."""
+        for name, parameter in self.named_parameters():
+            if name.startswith("memory.") or ".category." in name:
+                yield parameter
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        timestep: Tensor | float,
+        low_res: Tensor,
+        tokens: Tensor | None = None,
+        features: Tensor | None = None,
+        clip_tokens: Tensor | None = None,
+        memory: Tensor | None = None,
+        update_memory: bool = False,
+        return_dict: bool = True,
+    ) -> PixelCondenserOutput | tuple[Tensor | None, ...]:
+        """One denoising step.
+
+        Args:
+            hidden_states: the scaled state u_t, (B, F, 3, sH, sW).
+            timestep: () or (B,), 0 to the trained number of steps - 1.
+            low_res: y, the LR frames at HR size, as `hidden_states`, in [-1, 1].
+            tokens: frame-wise semantic tokens O (B, F, K, E); None switches the semantics off for this call.
+            features: segmentation features P (B, F, P, h, w); given if and only if `tokens` is.
+            clip_tokens: O_c from an earlier step of the same clip; computed from `tokens` if None.
+            memory: textures T (B, J, D_t) from the clip before; the learned start if None.
+            update_memory: write this clip into the memory and return it.
+            return_dict: a [`PixelCondenserOutput`] or a tuple of its fields.
+
+        Raises:
+            ValueError: shapes that do not fit each other or the size requirement.
+        """
+        if hidden_states.ndim != 5 or hidden_states.shape != low_res.shape:
+            raise ValueError(
+                f"`hidden_states` is {tuple(hidden_states.shape)} and `low_res` {tuple(low_res.shape)}; "
+                "both must be (B, F, 3, sH, sW)"
+            )
+        if (tokens is None) != (features is None):
+            raise ValueError("`tokens` and `features` belong together; one is None")
+        batch_size, num_frames, _, height, width = hidden_states.shape
+        scale = self.config.scale
+        SizeRequirement(self.size_requirement.multiple_of * scale).check("hidden_states", height, width)
+
+        # 0. timestep, and semantics that all levels share
+        timestep = torch.as_tensor(timestep, device=hidden_states.device).expand(batch_size)
+        embedding = self.time_embedding(self.time_proj(timestep).to(hidden_states.dtype))
+        embedding = F.silu(embedding).repeat_interleave(num_frames, dim=0)  # (B*F, E)
+        if self.token_proj is None or tokens is None:
+            tokens = features = clip_tokens = None
+        else:
+            tokens = self.token_proj(tokens)
+            if self.instances is not None and clip_tokens is None:
+                clip_tokens = self.instances(tokens)
+            tokens, features = tokens.flatten(0, 1), features.flatten(0, 1)  # type: ignore[union-attr]
+        textures = None
+        if self.memory is not None and clip_tokens is not None:
+            memory = self.memory.initial_state(batch_size) if memory is None else memory
+            textures = self.memory.read(clip_tokens, memory.to(clip_tokens.dtype))
+            textures = textures.repeat_interleave(num_frames, dim=0)  # (B*F, D, D_t)
+        semantics = (num_frames, tokens, features, clip_tokens, textures)
+
+        # 1. into wavelet space
+        levels = self.config.wavelet_levels
+        y_bands = wavelet_packet(low_res.flatten(0, 1), levels)  # (B*F, 3 * 4^k, sH / 2^k, sW / 2^k)
+        state_bands = wavelet_packet(hidden_states.flatten(0, 1), levels)
+        features_in = torch.cat([y_bands, state_bands], dim=1)
+        if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
+            features_in = features_in.contiguous(memory_format=torch.channels_last)
+        sample = self.conv_in(features_in)
+        refill = y_bands[:, :3] / 2**levels  # the low band of y: LR frames, in [-1, 1]
+
+        # 2. encoder
+        skips = []
+        for i, level in enumerate(self.encoder):
+            sample = self._run(level, sample, embedding)
+            if i < len(self.down):
+                refill = wavelet_packet(refill, 1)
+                sample, low, high = self.down[i](sample, refill)
+                skips.append((low, high))
+
+        # 3. middle and decoder
+        sample = self._run(self.middle, sample, embedding, *semantics)
+        pyramid = []
+        for i in reversed(range(len(self.decoder))):
+            if i < len(self.up):
+                sample = self.up[i](sample, *skips.pop())
+            sample = self._run(self.decoder[i], sample, embedding, *semantics)
+            pyramid.append(sample)
+
+        # 4. back to pixels
+        residual = self.conv_out(F.silu(self.conv_norm_out(sample)))
+        residual = self.config.residual_scale * inverse_wavelet_packet(residual, levels)
+        output = low_res + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames)
+
+        new_memory = None
+        if update_memory and self.memory is not None and memory is not None:
+            new_memory = self.memory.write(memory.to(sample.dtype), pyramid[::-1], num_frames)
+        if not return_dict:
+            return output, clip_tokens, new_memory
+        return PixelCondenserOutput(sample=output, clip_tokens=clip_tokens, memory=new_memory)
+
+    def _run(self, level: nn.Module, *args: object) -> Tensor:
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self._gradient_checkpointing_func(level, *args)
+        return level(*args)

@@ -1,0 +1,86 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The named sizes of SeeClear: `tiny`, the shipped default, and `base`, the paper's scale."""
+
+from typing import Any
+
+import torch
+
+from seeclear.schedulers import BlurringResShiftScheduler
+
+from .pixel_condenser import PixelCondenser
+from .semantic_distiller import SemanticDistiller
+
+
+def _swin(embed_dim: int, depths: list[int], heads: list[int]) -> dict[str, Any]:
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    return {
+        "model_type": "swin",
+        "embed_dim": embed_dim,
+        "depths": depths,
+        "num_heads": heads,
+        "window_size": 7,
+        "drop_path_rate": 0.0,
+        "out_features": stages,
+    }
+
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "tiny": {
+        "pixel_condenser": {},
+        "semantic_distiller": {
+            "segmenter_config": {
+                "backbone_config": _swin(24, [1, 1, 2, 1], [1, 2, 4, 8]),
+                "feature_size": 64,
+                "mask_feature_size": 64,
+                "hidden_dim": 64,
+                "encoder_feedforward_dim": 128,
+                "encoder_layers": 1,
+                "decoder_layers": 2,
+                "num_attention_heads": 4,
+                "dim_feedforward": 128,
+                "num_queries": 16,
+                "dropout": 0.0,
+            },
+            "num_tokens": 16,
+        },
+        "scheduler": {},
+    },
+    "base": {
+        "pixel_condenser": {
+            "channels": (192, 320, 512, 832),
+            "head_dim": 64,
+            "self_attention": (True, True, True, True),
+            "time_embed_dim": 512,
+            "semantic_token_dim": 256,
+            "semantic_feature_dim": 256,
+            "token_dim": 256,
+            "num_clip_tokens": 100,
+            "instance_layers": 3,
+            "num_groups": 256,
+            "texture_dim": 256,
+        },
+        "semantic_distiller": {
+            "segmenter_config": {"backbone_config": _swin(96, [2, 2, 6, 2], [3, 6, 12, 24]), "num_queries": 100},
+            "num_tokens": 100,
+            "text_dim": 512,
+        },
+        "scheduler": {},
+    },
+}
+
+
+def build_components(preset: str) -> dict[str, Any]:
+    """The untrained parts of a [`SeeClearPipeline`] of a named size, by the names of the pipeline's components.
+
+    Raises:
+        ValueError: `preset` is not one of `PRESETS`.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"`preset` is {preset!r}; it must be one of {sorted(PRESETS)}")
+    config = PRESETS[preset]
+    with torch.no_grad():
+        return {
+            "pixel_condenser": PixelCondenser(**config["pixel_condenser"]),
+            "semantic_distiller": SemanticDistiller(**config["semantic_distiller"]),
+            "scheduler": BlurringResShiftScheduler(**config["scheduler"]),
+        }

@@ -1,0 +1,154 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The command-line arguments of the training script, with the names diffusers' scripts use."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from seeclear.training.model import STAGES
+from seeclear.training.sampling import TIMESTEP_SAMPLINGS
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `examples/train_seeclear.py`."""
+    parser = argparse.ArgumentParser(
+        description="Trains SeeClear: the Pixel Condenser, CaTeGory's memory, and if asked the Semantic Distiller.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_model_arguments(parser.add_argument_group("model"))
+    _add_data_arguments(parser.add_argument_group("data"))
+    _add_optimisation_arguments(parser.add_argument_group("optimisation"))
+    _add_run_arguments(parser.add_argument_group("run"))
+    return parser
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses and checks the arguments; ends the process with code 2 and one line if they are wrong."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not args.train_data_dir and args.data_config is None:
+        parser.error("no training data: give --train_data_dir or --data_config")
+    if args.data_config is not None and args.data_root is None:
+        parser.error("--data_config needs --data_root, the folder its paths are in")
+    if args.preset is None and args.pretrained_model_name_or_path is None:
+        parser.error("no model: give --preset to start from nothing or --pretrained_model_name_or_path to go on")
+    if args.preset is not None and args.pretrained_model_name_or_path is not None:
+        parser.error("--preset and --pretrained_model_name_or_path exclude each other")
+    if args.preset is None and (args.condenser_config or args.distiller_config):
+        parser.error("--condenser_config and --distiller_config change a --preset; a saved model has its own")
+    if args.lpips_weight > 0 and args.lpips_weights_path is None:
+        parser.error("--lpips_weight needs --lpips_weights_path")
+    if args.train_distiller and args.stage == "memory":
+        parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
+    for name in ("checkpoints_total_limit", "max_train_steps", "train_batch_size", "gradient_accumulation_steps"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name} is {value}; it must be at least 1")
+    for name in ("final_timestep_probability", "shared_noise_probability"):
+        if not 0.0 <= getattr(args, name) <= 1.0:
+            parser.error(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
+    return args
+
+
+def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--stage",
+        choices=STAGES,
+        default="condenser",
+        help="what is trained: all but CaTeGory, CaTeGory alone, or all",
+    )
+    add("--preset", help="start an untrained model of this size: tiny or base")
+    add("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or 'seeclear-tiny'")
+    add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
+    add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
+    add("--train_distiller", action="store_true", help="train the Semantic Distiller jointly instead of freezing it")
+
+
+def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--train_data_dir",
+        action="append",
+        default=[],
+        help="a folder of videos, of folders of frames, or of photographs; may be given several times",
+    )
+    add("--data_config", help="JSON file that describes a weighted mixture of data; see examples/configs")
+    add("--data_root", help="the folder the paths in --data_config are in")
+    add("--cache_data", action="store_true", help="keep all decoded frames in memory; videos need it, or are slow")
+    add("--resolution", type=int, default=192, help="height and width of the HR crops in pixels, a multiple of 4")
+    add(
+        "--num_frames",
+        type=int,
+        default=5,
+        help="frames in a clip; stages memory and joint train on two clips in a row",
+    )
+    add(
+        "--dataloader_num_workers",
+        type=int,
+        default=1,
+        help="processes that load data; 0 loads in the training process",
+    )
+    add("--validation_data", nargs="*", default=[], help="videos or folders of frames to validate on")
+    add("--validation_frames", type=int, default=5, help="how many frames of each validation clip are used")
+    add(
+        "--validation_inference_steps",
+        type=int,
+        nargs="*",
+        help="numbers of denoising steps to validate with; 1 and the pipeline's default unless given",
+    )
+    add("--validation_max_clips", type=int, help="validate on the first so many clips only")
+
+
+def _add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--timestep_sampling", choices=TIMESTEP_SAMPLINGS, default="uniform", help="how a clip's timestep is drawn")
+    add(
+        "--final_timestep_probability",
+        type=float,
+        default=0.5,
+        help="with --timestep_sampling final: how often the timestep is the last, which one-step inference uses",
+    )
+    add(
+        "--shared_noise_probability",
+        type=float,
+        default=0.5,
+        help="how often the frames of a clip share one frame's noise",
+    )
+    add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on one frame of each clip")
+    add("--lpips_weights_path", help="the file or folder with the weights of LPIPS-VGG")
+    add("--frequency_weight", type=float, default=0.0, help="weight of the L1 loss between Fourier spectra")
+    add("--train_batch_size", type=int, default=4, help="clips in a batch, on each process")
+    add("--max_train_steps", type=int, default=100_000, help="optimiser steps in all; the learning rate follows them")
+    add("--max_train_minutes", type=float, help="stop, save and export after so many minutes of this run")
+    add("--gradient_accumulation_steps", type=int, default=1, help="batches in an optimiser step")
+    add("--gradient_checkpointing", action="store_true", help="less memory for more time")
+    add("--learning_rate", type=float, default=5e-4, help="the peak learning rate")
+    add("--lr_scheduler", default="cosine", help="a schedule of diffusers: cosine, constant_with_warmup, ...")
+    add("--lr_warmup_steps", type=int, default=100, help="steps until the learning rate is at its peak")
+    add("--adam_beta1", type=float, default=0.5, help="AdamW's beta1 (the paper's 0.5)")
+    add("--adam_beta2", type=float, default=0.999, help="AdamW's beta2")
+    add("--adam_weight_decay", type=float, default=0.0, help="AdamW's weight decay")
+    add("--adam_epsilon", type=float, default=1e-8, help="AdamW's epsilon")
+    add("--max_grad_norm", type=float, default=1.0, help="the gradient's norm is clipped to this")
+    add("--use_ema", action="store_true", help="validate and export a moving average of the weights")
+    add("--ema_decay", type=float, default=0.999, help="its decay; at step n at most (1 + n) / (10 + n)")
+    add("--mixed_precision", choices=("no", "fp16", "bf16"), help="what accelerate's configuration says unless given")
+    add("--channels_last", action="store_true", help="store weights channels last, which convolutions on CPUs want")
+
+
+def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--output_dir", required=True, help="where checkpoints, log, pictures and the finished pipeline go")
+    add("--seed", type=int, default=0, help="the same seed gives the same run")
+    add("--checkpointing_steps", type=int, default=1000, help="write a checkpoint every so many steps")
+    add("--checkpointing_minutes", type=float, default=5.0, help="and so many minutes after the last one")
+    add("--checkpoints_total_limit", type=int, help="keep only so many checkpoints, the newest")
+    add("--resume_from_checkpoint", help="'latest' or a checkpoint folder: go on exactly as if never interrupted")
+    add("--validation_steps", type=int, default=1000, help="validate every so many steps, and at the end")
+    add("--logging_steps", type=int, default=10, help="write the loss every so many steps to train_log.jsonl")
+    add("--report_to", help="a tracker of accelerate: tensorboard, wandb, ... or all")
+    add("--push_to_hub", action="store_true", help="upload the finished pipeline")
+    add("--hub_model_id", help="the repository to upload to; the name of --output_dir unless given")
+    add("--hub_token", help="the token for the upload unless logged in")

@@ -1,0 +1,131 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Checkpoints of a training run: `checkpoint-<step>` folders that are complete or not there.
+
+A checkpoint is written under another name and renamed when it is complete, and older ones are removed only after that,
+so a full disk or a killed process costs at most the checkpoint being written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
+PARTIAL_PREFIX = ".partial-"
+
+
+class TrainingProgress:
+    """How far a run is; saved with every checkpoint (`Accelerator.register_for_checkpointing`).
+
+    Attributes:
+        step: optimiser steps taken.
+        clips: clips seen by all processes together; the index of the next clip.
+        seconds: time spent on training steps so far, over all interruptions.
+    """
+
+    def __init__(self) -> None:
+        self.step = 0
+        self.clips = 0
+        self.seconds = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "clips": self.clips, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.clips, self.seconds = state["step"], state["clips"], state["seconds"]
+
+
+def list_checkpoints(output_dir: Path) -> list[Path]:
+    """The complete checkpoints in `output_dir`, oldest (fewest steps) first."""
+    if not output_dir.is_dir():
+        return []
+    found = [path for path in output_dir.iterdir() if path.is_dir() and CHECKPOINT_NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
+
+def find_checkpoint(output_dir: Path, resume_from: str) -> Path | None:
+    """The folder to resume from.
+
+    Args:
+        output_dir: the run's folder.
+        resume_from: "latest", a path, or the name of a checkpoint in `output_dir`.
+
+    Returns:
+        The checkpoint, or None if "latest" was asked for and there is none yet.
+
+    Raises:
+        ValueError: if a checkpoint was named and does not exist.
+    """
+    if resume_from == "latest":
+        checkpoints = list_checkpoints(output_dir)
+        return checkpoints[-1] if checkpoints else None
+    for candidate in (Path(resume_from), output_dir / resume_from):
+        if candidate.is_dir():
+            return candidate
+    raise ValueError(
+        f"`resume_from_checkpoint` is {resume_from!r}; it may be 'latest', a folder or one of "
+        f"{[path.name for path in list_checkpoints(output_dir)]} in {output_dir}"
+    )
+
+
+def save_checkpoint(accelerator: Accelerator, output_dir: Path, step: int, total_limit: int | None = None) -> Path:
+    """Writes `output_dir/checkpoint-<step>`, then removes the oldest beyond `total_limit`. All processes must call it.
+
+    Args:
+        accelerator: holds the states to save.
+        output_dir: the run's folder.
+        step: optimiser steps taken.
+        total_limit: how many checkpoints to keep, at least 1; None keeps all.
+
+    Returns:
+        The checkpoint's folder.
+    """
+    target = output_dir / f"checkpoint-{step}"
+    if target.exists():  # the run was resumed from it and took no step
+        return target
+    partial = output_dir / f"{PARTIAL_PREFIX}{target.name}"
+    if accelerator.is_main_process:
+        for leftover in output_dir.glob(f"{PARTIAL_PREFIX}*"):
+            shutil.rmtree(leftover)
+    accelerator.wait_for_everyone()
+    try:
+        accelerator.save_state(str(partial))
+    except Exception:
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        partial.rename(target)
+        if total_limit is not None:
+            for path in list_checkpoints(output_dir)[:-total_limit]:
+                shutil.rmtree(path)
+    accelerator.wait_for_everyone()
+    return target
+
+
+class TrainingLog:
+    """The run's log as JSON lines, one object a logged step; a resumed run drops the lines after its first step."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Opens `path` for appending after `step`.
+
+        Args:
+            path: the file, made if missing.
+            step: the number of steps already taken; later lines are of work that was lost and is done again.
+        """
+        self.path = path
+        if path.is_file():
+            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def write(self, **values: float) -> None:
+        """Appends one line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")

@@ -1,0 +1,178 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The model card of a trained pipeline: what was trained, on what, how long, by which command, and its figures."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import diffusers
+import torch
+from diffusers.utils.hub_utils import load_or_create_model_card, populate_model_card
+from huggingface_hub import ModelCard, ModelCardData
+
+import seeclear
+from seeclear.training.checkpoints import TrainingProgress
+
+TAGS = ["video-super-resolution", "diffusion", "seeclear", "diffusers-training"]
+SHOWN_SOURCES = 20
+
+TEMPLATE = """# {name}
+
+Video super-resolution by a factor of 4 with [SeeClear](https://arxiv.org/abs/2410.05799), trained with
+`examples/train_seeclear.py` of the `seeclear` package.
+
+```python
+from seeclear import SeeClearPipeline
+
+pipe = SeeClearPipeline.from_pretrained("{name}")
+frames = pipe("video.mp4").frames[0]
+```
+
+## Figures
+
+{figures}
+
+## Training
+
+| | |
+|---|---|
+{facts}
+
+Command:
+
+```bash
+{command}
+```
+
+## Data
+
+{data}
+
+The weights may be used only as the terms of these data allow. The code is under the Apache License 2.0.
+"""
+
+
+def save_model_card(
+    output_dir: Path,
+    args: argparse.Namespace,
+    progress: TrainingProgress,
+    parameters: Mapping[str, tuple[int, int]],
+    sources: Sequence[tuple[str, float]],
+    validation_names: Sequence[str],
+    figures: Mapping[str, float] | None,
+    num_processes: int,
+) -> Path:
+    """Writes `output_dir/README.md` with diffusers' metadata.
+
+    Args:
+        output_dir: the saved pipeline's folder.
+        args: the training script's arguments.
+        progress: steps, clips and seconds of the run.
+        parameters: for every component, all parameters and those that were trained.
+        sources: names and shares of the training sources.
+        validation_names: names of the validation clips.
+        figures: what `seeclear.training.validation.validate` gave; None if nothing was validated.
+        num_processes: processes the run was on.
+
+    Returns:
+        The card's path.
+    """
+    path = output_dir / "README.md"
+    text = TEMPLATE.format(
+        name=args.hub_model_id or output_dir.name,
+        figures=_figures(figures, validation_names, args),
+        facts=_facts(args, progress, parameters, num_processes),
+        command=_command(args),
+        data=_data(sources),
+    )
+    data = ModelCardData(license="other", library_name="diffusers", pipeline_tag="video-to-video")
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(path)
+    card = populate_model_card(load_or_create_model_card(str(path), from_training=True), tags=TAGS)
+    card.save(path)
+    return path
+
+
+def _figures(figures: Mapping[str, float] | None, names: Sequence[str], args: argparse.Namespace) -> str:
+    if figures is None:
+        return "The run had no validation clips, so nothing was measured."
+    gains = {
+        name.removeprefix("gain_").removesuffix("_steps"): value
+        for name, value in figures.items()
+        if name.startswith("gain_")
+    }
+    return (
+        f"PSNR of the Y channel, mean of {len(names)} clip(s) ({', '.join(names)}), the first "
+        f"{args.validation_frames} frames of each, 8 bit, full frame, measured in fp32 at the end of the training:\n\n"
+        "| | PSNR-Y | over bicubic |\n|---|---|---|\n"
+        f"| MATLAB bicubic | {figures['psnr_bicubic']:.3f} dB | |"
+        + "".join(
+            f"\n| {n} step(s) | {figures[f'psnr_{n}_steps']:.3f} dB | {gain:+.3f} dB |" for n, gain in gains.items()
+        )
+    )
+
+
+def _facts(
+    args: argparse.Namespace, progress: TrainingProgress, parameters: Mapping[str, tuple[int, int]], num_processes: int
+) -> str:
+    batch = args.train_batch_size * args.gradient_accumulation_steps * num_processes
+    weights = f"moving average, decay {args.ema_decay}" if args.use_ema else "last step"
+    rows = {
+        "start": args.pretrained_model_name_or_path or f"untrained, preset `{args.preset}`",
+        "stage": args.stage,
+        **{
+            f"parameters of `{name}`": f"{total:,}, of which {trained:,} trained"
+            for name, (total, trained) in parameters.items()
+        },
+        "steps": f"{progress.step:,} of {args.max_train_steps:,} planned",
+        "clips": f"{progress.clips:,}, {batch} a step, {args.num_frames} frames, crops of {args.resolution} HR pixels",
+        "time": f"{progress.seconds / 60:.1f} minutes, without validation and checkpoints",
+        "speed": f"{progress.clips / max(progress.seconds, 1e-9):.2f} clips a second",
+        "hardware": f"{num_processes} process(es), {_hardware()}",
+        "optimiser": f"AdamW, betas {args.adam_beta1} and {args.adam_beta2}",
+        "learning rate": f"{args.learning_rate}, {args.lr_scheduler}, {args.lr_warmup_steps} steps of warm-up",
+        "loss": f"Charbonnier + {args.lpips_weight} LPIPS + {args.frequency_weight} frequency",
+        "weights": f"{weights}; saved in fp16",
+        "versions": f"seeclear {seeclear.__version__}, torch {torch.__version__}, diffusers {diffusers.__version__}, "
+        f"Python {platform.python_version()}",
+        "seed": str(args.seed),
+    }
+    return "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+
+
+def _hardware() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line, with paths shortened to their last part and without the token."""
+    words = ["accelerate", "launch", "examples/train_seeclear.py"]
+    hide_next = False
+    for word in sys.argv[1:]:
+        name, _, value = word.partition("=")
+        if name == "--hub_token":
+            hide_next = not value
+            continue
+        if hide_next:
+            hide_next = False
+            continue
+        words.append(_shorten(word))
+    return shlex.join(words)
+
+
+def _shorten(word: str) -> str:
+    return Path(word).name if word.startswith("/") else word
+
+
+def _data(sources: Sequence[tuple[str, float]]) -> str:
+    lines = [f"* {name}: {100 * share:.1f} % of the clips" for name, share in sources[:SHOWN_SOURCES]]
+    rest = sources[SHOWN_SOURCES:]
+    if rest:
+        lines.append(f"* {len(rest)} more: {100 * sum(share for _, share in rest):.1f} % of the clips")
+    return "\n".join(lines)

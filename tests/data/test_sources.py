@@ -1,0 +1,119 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import zlib
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from seeclear.data import FrameFolder, Photo, VideoFile
+
+
+def write_folder(folder: Path, frames: np.ndarray) -> Path:
+    folder.mkdir(parents=True)
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"{i:05d}.png")
+    return folder
+
+
+def write_video(path: Path, frames: np.ndarray) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "bgr0"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (7, 24, 32, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_folder_and_video_give_the_stored_frames(tmp_path: Path, frames: np.ndarray, cache: bool) -> None:
+    folder = FrameFolder(write_folder(tmp_path / "walk", frames), cache=cache)
+    video = VideoFile(write_video(tmp_path / "walk.mkv", frames), cache=cache)
+    for source, name in [(folder, "walk"), (video, "walk.mkv")]:
+        assert (source.name, len(source), source.size) == (name, 7, (24, 32))
+        assert source.weight == pytest.approx(7**0.5)
+        np.testing.assert_array_equal(source.frames(0, 7), frames)
+        np.testing.assert_array_equal(source.frames(2, 2, step=3), frames[[2, 5]])
+
+
+@pytest.mark.parametrize(("start", "count", "step"), [(-1, 1, 1), (0, 0, 1), (6, 2, 1), (0, 4, 3), (0, 2, 0)])
+def test_frames_outside_are_refused(tmp_path: Path, frames: np.ndarray, start: int, count: int, step: int) -> None:
+    source = FrameFolder(write_folder(tmp_path / "walk", frames))
+    with pytest.raises(ValueError, match="leave the 7 frames of 'walk'"):
+        source.frames(start, count, step)
+
+
+def test_video_is_reduced(tmp_path: Path) -> None:
+    frames = np.full((3, 24, 32, 3), (200, 100, 50), dtype=np.uint8)
+    source = VideoFile(write_video(tmp_path / "flat.mkv", frames), downscale=2, cache=True)
+    assert source.size == (12, 16)
+    np.testing.assert_allclose(source.frames(0, 3).astype(int), frames[:, ::2, ::2], atol=2)
+
+
+def test_what_is_no_clip_is_refused(tmp_path: Path, frames: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="folder with images"):
+        FrameFolder(tmp_path)
+    with pytest.raises(ValueError, match="no file"):
+        VideoFile(tmp_path / "missing.mp4")
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        VideoFile(tmp_path / "text.mp4")
+    with pytest.raises(ValueError, match="downscale"):
+        VideoFile(tmp_path / "text.mp4", downscale=0)
+    folder = write_folder(tmp_path / "mixed", frames)
+    Image.fromarray(frames[0, :20]).save(folder / "00003.png")
+    with pytest.raises(ValueError, match="00003.png"):
+        FrameFolder(folder).frames(0, 7)
+
+
+def photograph(path: Path, width: int = 400, height: int = 300) -> Path:
+    """A smooth picture whose red is 255 x / width and whose green is 255 y / height, corner at (0, 0)."""
+    y, x = np.mgrid[:height, :width]
+    picture = np.stack([255 * (x + 0.5) / width, 255 * (y + 0.5) / height, np.full(x.shape, 128.0)], axis=-1)
+    Image.fromarray(picture.round().astype(np.uint8)).save(path)
+    return path
+
+
+def test_photo_shows_what_its_camera_path_says(tmp_path: Path) -> None:
+    photo = Photo(photograph(tmp_path / "ramp.png"), size=(64, 96), cache=True)
+    for start in range(5):
+        clip = photo.frames(start, 4).astype(np.float64)
+        rng = np.random.default_rng((zlib.crc32(b"ramp.png"), start))
+        path = photo.camera_path(rng, np.arange(4, dtype=np.float64))
+        x = clip[:, 31:33, 47:49, 0].mean(axis=(1, 2)) / 255 * 400  # the window's middle is the path's centre
+        y = clip[:, 31:33, 47:49, 1].mean(axis=(1, 2)) / 255 * 300
+        np.testing.assert_allclose(np.stack([x, y], axis=1), path[:, :2], atol=1.5)
+        across = (clip[:, 32, 95, 0] - clip[:, 32, 0, 0]) / 255 * 400 / 95
+        np.testing.assert_allclose(across, path[:, 2] * np.cos(path[:, 3]), atol=0.05)
+
+
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_photo_window_stays_inside_and_never_magnifies(tmp_path: Path, count: int) -> None:
+    photo = Photo(photograph(tmp_path / "ramp.png", 260, 258), size=(224, 224))
+    for seed in range(50):
+        path = photo.camera_path(np.random.default_rng(seed), np.arange(count, dtype=np.float64))
+        assert path[:, 2].min() >= 1
+        reach = 112 * path[:, 2] * (np.abs(np.cos(path[:, 3])) + np.abs(np.sin(path[:, 3])))
+        for centre, side in [(path[:, 0], 260), (path[:, 1], 258)]:
+            assert (centre - reach).min() >= -1e-6 and (centre + reach).max() <= side + 1e-6
+
+
+def test_photo_is_deterministic_and_moves(tmp_path: Path) -> None:
+    path = photograph(tmp_path / "ramp.png")
+    first, again = Photo(path, cache=True).frames(3, 5), Photo(path).frames(3, 5)
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (5, 224, 224, 3)
+    assert np.abs(first[0].astype(int) - first[4]).max() > 0
+    assert np.abs(first.astype(int) - Photo(path).frames(4, 5)).max() > 0
+
+
+def test_photo_too_small_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least 258"):
+        Photo(photograph(tmp_path / "small.png", 300, 250), size=(224, 224))

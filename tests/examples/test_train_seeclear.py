@@ -1,0 +1,198 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Launches the real training script on a very small model and a few small frames."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from seeclear import SeeClearPipeline
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "train_seeclear.py"
+STEPS = 5
+
+CONDENSER = {
+    "channels": [32, 32],
+    "self_attention": [False, True],
+    "layers_per_level": 1,
+    "middle_layers": 1,
+    "head_dim": 16,
+    "window_size": 4,
+    "time_embed_dim": 32,
+    "semantic_token_dim": 32,
+    "semantic_feature_dim": 32,
+    "token_dim": 32,
+    "num_clip_tokens": 4,
+    "num_groups": 4,
+    "texture_dim": 32,
+}
+DISTILLER = {
+    "num_tokens": 4,
+    "text_dim": 8,
+    "segmenter_config": {
+        "backbone_config": {
+            "model_type": "swin",
+            "embed_dim": 8,
+            "depths": [1, 1, 1, 1],
+            "num_heads": [1, 1, 2, 2],
+            "window_size": 4,
+            "out_features": ["stage1", "stage2", "stage3", "stage4"],
+        },
+        "feature_size": 32,
+        "mask_feature_size": 32,
+        "hidden_dim": 32,
+        "encoder_feedforward_dim": 32,
+        "encoder_layers": 1,
+        "decoder_layers": 2,
+        "num_attention_heads": 2,
+        "dim_feedforward": 32,
+        "num_queries": 4,
+        "dropout": 0.0,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory):
+    """Clips to train and validate on, and the model's configuration."""
+    folder = tmp_path_factory.mktemp("training")
+    rng = np.random.default_rng(0)
+    for clip in ("train/first", "train/second", "validation"):
+        (folder / clip).mkdir(parents=True)
+        for i in range(5):
+            frame = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            Image.fromarray(frame).save(folder / clip / f"{i}.png")
+    (folder / "condenser.json").write_text(json.dumps(CONDENSER))
+    (folder / "distiller.json").write_text(json.dumps(DISTILLER))
+    return folder
+
+
+def launch(
+    folder: Path,
+    output: str,
+    *extra: str,
+    launcher: Sequence[str] = (sys.executable,),
+    model: Sequence[str] | None = None,
+):
+    """Runs the script; gives the finished process."""
+    if model is None:
+        model = ["--preset", "tiny", "--condenser_config", "condenser.json", "--distiller_config", "distiller.json"]
+    command = [*launcher, str(SCRIPT), *model, "--train_data_dir", "train", "--output_dir", output]
+    command += ["--resolution", "32", "--num_frames", "2", "--train_batch_size", "2", "--dataloader_num_workers", "0"]
+    command += ["--max_train_steps", str(STEPS), "--lr_warmup_steps", "1", "--logging_steps", "1", "--use_ema", *extra]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+
+
+def log(folder: Path, output: str):
+    return [json.loads(line) for line in (folder / output / "train_log.jsonl").read_text().splitlines()]
+
+
+def losses(folder: Path, output: str):
+    return [(line["step"], line["loss"], line["lr"]) for line in log(folder, output)]
+
+
+def checkpoints(folder: Path, output: str):
+    return {path.name for path in (folder / output).iterdir() if "checkpoint" in path.name}
+
+
+def weights(folder: Path, output: str, component: str):
+    return load_file(folder / output / component / "diffusion_pytorch_model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def whole_run(folder: Path) -> str:
+    """An uninterrupted run through accelerate's launcher, with validation."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
+    extra = ["--train_distiller", "--checkpointing_steps", "1", "--checkpoints_total_limit", "2"]
+    extra += ["--validation_data", "validation", "--validation_steps", "3", "--validation_inference_steps", "1", "2"]
+    extra += ["--timestep_sampling", "final", "--frequency_weight", "0.1", "--channels_last"]
+    run = launch(folder, "whole", *extra, launcher=launcher)
+    assert run.returncode == 0, run.stderr
+    return "whole"
+
+
+def test_run_leaves_its_files_and_the_newest_checkpoints(folder: Path, whole_run: str) -> None:
+    assert checkpoints(folder, whole_run) == {"checkpoint-4", "checkpoint-5"}
+    assert [line["step"] for line in log(folder, whole_run)] == [1, 2, 3, 4, 5]
+    assert {path.name for path in (folder / whole_run / "validation").iterdir()} == {"00000003.png", "00000005.png"}
+    validation = (folder / whole_run / "validation_log.jsonl").read_text().splitlines()
+    assert [set(json.loads(line)) for line in validation] == 2 * [
+        {"step", "psnr_bicubic", "psnr_1_steps", "psnr_2_steps", "gain_1_steps", "gain_2_steps"}
+    ]
+    card = (folder / whole_run / "README.md").read_text()
+    assert "5 of 5 planned" in card and "first: 50.0 % of the clips" in card
+    assert (folder / whole_run / "pipeline.py").read_text().startswith("from seeclear import SeeClearPipeline")
+
+
+def test_exported_pipeline_is_fp16_and_upscales(folder: Path, whole_run: str) -> None:
+    assert {value.dtype for value in weights(folder, whole_run, "pixel_condenser").values()} == {torch.float16}
+    pipeline = SeeClearPipeline.from_pretrained(folder / whole_run, dtype=torch.float32)
+    assert pipeline.config.clip_length == 2
+    frames = pipeline(torch.rand(3, 3, 8, 12), output_type="pt").frames
+    assert frames.shape == (1, 3, 3, 32, 48)
+
+
+def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, whole_run: str) -> None:
+    extra = ["--train_distiller", "--timestep_sampling", "final", "--frequency_weight", "0.1", "--channels_last"]
+    first = launch(folder, "resumed", *extra, "--max_train_minutes", "0")
+    assert first.returncode == 0, first.stderr
+    assert checkpoints(folder, "resumed") == {"checkpoint-1"}
+    second = launch(folder, "resumed", *extra, "--resume_from_checkpoint", "latest", "--checkpointing_steps", "2")
+    assert second.returncode == 0, second.stderr
+    assert losses(folder, "resumed") == losses(folder, whole_run)
+    for component in ("pixel_condenser", "semantic_distiller"):
+        ours, theirs = weights(folder, "resumed", component), weights(folder, whole_run, component)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert checkpoints(folder, "resumed") == {"checkpoint-1", "checkpoint-2", "checkpoint-4", "checkpoint-5"}
+
+
+def test_memory_stage_continues_a_pipeline_and_changes_the_memory_alone(folder: Path, whole_run: str) -> None:
+    run = launch(folder, "memory", "--stage", "memory", model=["--pretrained_model_name_or_path", whole_run])
+    assert run.returncode == 0, run.stderr
+    before, after = (weights(folder, output, "pixel_condenser") for output in (whole_run, "memory"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("memory.") or ".category." in name for name in changed)
+    distillers = [weights(folder, output, "semantic_distiller") for output in (whole_run, "memory")]
+    assert all(torch.equal(distillers[0][name], distillers[1][name]) for name in distillers[0])
+
+
+def test_two_processes_equal_one_with_twice_the_batch(folder: Path) -> None:
+    # so large an epsilon makes AdamW's update proportional to the gradient
+    extra = ["--stage", "joint", "--max_train_steps", "2", "--lr_warmup_steps", "0", "--checkpointing_steps", "1"]
+    extra += ["--adam_epsilon", "1", "--learning_rate", "0.1"]
+    run = launch(folder, "one", *extra)
+    assert run.returncode == 0, run.stderr
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    run = launch(folder, "two", *extra, "--train_batch_size", "1", launcher=launcher)
+    assert run.returncode == 0, run.stderr
+    one, two = log(folder, "one"), log(folder, "two")
+    assert [line["loss"] for line in two] == pytest.approx([line["loss"] for line in one], rel=1e-5)
+    start, ours, theirs = (
+        load_file(folder / output / "model.safetensors")
+        for output in ("one/checkpoint-1", "one/checkpoint-2", "two/checkpoint-2")
+    )
+    assert any(not torch.equal(start[name], ours[name]) for name in ours)
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_an_earlier_run_is_not_overwritten(folder: Path, whole_run: str) -> None:
+    run = launch(folder, whole_run)
+    assert run.returncode != 0
+    assert "holds checkpoint-5 of an earlier run; give --resume_from_checkpoint latest" in run.stderr
+
+
+def test_help() -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, str(SCRIPT), "--help"], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0 and "--timestep_sampling" in run.stdout

@@ -1,0 +1,148 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The networks with random weights in files of the right layout."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seeclear.metrics import DISTS, LPIPS
+from seeclear.metrics.perceptual import ALEXNET_FILE, DISTS_FILE, VGG16_FILE, HannPooling
+
+VGG16 = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256)]
+VGG16 += [(256, 512)] + [(512, 512)] * 5
+ALEXNET = [(3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3)]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("perceptual")
+    rng = np.random.default_rng(0)
+
+    def write(name: str, layers: list[tuple[int, int, int]], channels: list[int]) -> None:
+        arrays = {f"lin{i}": rng.random(n).astype(np.float32) for i, n in enumerate(channels)}
+        for i, (inputs, outputs, kernel) in enumerate(layers):
+            shape = (outputs, inputs, kernel, kernel)
+            gain = (2 / (inputs * kernel**2)) ** 0.5
+            arrays[f"conv{i}.weight"] = gain * rng.standard_normal(shape, dtype=np.float32)
+            arrays[f"conv{i}.bias"] = 0.1 * rng.standard_normal(outputs, dtype=np.float32)
+        np.savez(folder / name, **arrays)
+
+    write(VGG16_FILE, [(*layer, 3) for layer in VGG16], [64, 128, 256, 512, 512])
+    write(ALEXNET_FILE, ALEXNET, [64, 192, 384, 256, 256])
+    values = {name: torch.rand(1, 1475, 1, 1) for name in ("alpha", "beta")}
+    torch.save(values, folder / DISTS_FILE)
+    return folder
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.rand(2, 2, 3, 36, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def features(arrays: dict[str, Tensor], x: Tensor, net: str) -> list[Tensor]:
+    """The compared features, layer by layer."""
+    taps = []
+    pools_before, last, count = ((2, 4, 7, 10), (1, 3, 6, 9, 12), 13) if net == "vgg" else ((1, 2), range(5), 5)
+    for i in range(count):
+        if i in pools_before:
+            x = functional.max_pool2d(x, 2 if net == "vgg" else 3, 2)
+        padding, stride = {11: (2, 4), 5: (2, 1), 3: (1, 1)}[arrays[f"conv{i}.weight"].shape[-1]]
+        x = functional.conv2d(x, arrays[f"conv{i}.weight"], arrays[f"conv{i}.bias"], stride, padding).relu()
+        if i in last:
+            taps.append(x)
+    return taps
+
+
+@pytest.mark.parametrize(("net", "file"), [("vgg", VGG16_FILE), ("alex", ALEXNET_FILE)])
+def test_lpips_by_the_formula(weights: Path, images: Tensor, net: str, file: str) -> None:
+    arrays = {name: torch.from_numpy(value) for name, value in np.load(weights / file).items()}
+    shift = torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)
+    scale = torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1)
+    expected = torch.zeros(2)
+    pair = (features(arrays, (x - shift) / scale, net) for x in images)
+    for i, (x, y) in enumerate(zip(*pair, strict=True)):
+        x, y = (f / (f.square().sum(dim=1, keepdim=True).sqrt() + 1e-10) for f in (x, y))
+        weighted = (arrays[f"lin{i}"].view(1, -1, 1, 1) * (x - y) ** 2).sum(dim=1)
+        expected += weighted.mean(dim=(1, 2))
+    metric = LPIPS(weights, net)  # type: ignore[arg-type]
+    torch.testing.assert_close(metric(images[0], images[1]), expected, atol=1e-5, rtol=1e-4)
+    file_metric = LPIPS(weights / file, net)  # type: ignore[arg-type]
+    torch.testing.assert_close(file_metric(images[0], images[1]), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_hann_pooling_by_hand() -> None:
+    """A single 4 at (2, 2) weighs (1/2)^2 in the window centred there, and (1/4)(1/2) of 16 beside nothing else."""
+    x = torch.zeros(1, 1, 6, 6)
+    x[..., 2, 2] = 4
+    pooled = HannPooling()(x)[0, 0]
+    assert pooled.shape == (3, 3)
+    assert pooled[1, 1].item() == pytest.approx(2.0)
+    assert pooled[0, 1].item() == pytest.approx(0.0, abs=1e-5)
+    x = torch.zeros(1, 1, 6, 6)
+    x[..., 2, 3] = 4  # at the edge of two windows
+    pooled = HannPooling()(x)[0, 0]
+    assert pooled[1, 1].item() == pooled[1, 2].item() == pytest.approx(2**0.5)
+
+
+def test_dists_by_the_formula(weights: Path, images: Tensor) -> None:
+    metric = DISTS(weights)
+    loaded = torch.load(weights / DISTS_FILE, weights_only=True)
+    total = loaded["alpha"].sum() + loaded["beta"].sum()
+    zero_to_one = (images / 2 + 0.5).double()
+    fx, fy = ([f.double() for f in metric.features(x)] for x in images)
+    torch.testing.assert_close(fx[0], zero_to_one[0], atol=1e-6, rtol=0)
+    score, first = torch.ones(2, dtype=torch.float64), 0
+    for x, y in zip(fx, fy, strict=True):
+        channels = slice(first, first + x.shape[1])
+        first = channels.stop
+        mx, my = x.mean(dim=(2, 3)), y.mean(dim=(2, 3))
+        vx, vy = x.var(dim=(2, 3), unbiased=False), y.var(dim=(2, 3), unbiased=False)
+        cov = (x * y).mean(dim=(2, 3)) - mx * my
+        means = (2 * mx * my + 1e-6) / (mx**2 + my**2 + 1e-6)
+        structure = (2 * cov + 1e-6) / (vx + vy + 1e-6)
+        alpha, beta = (loaded[name].flatten()[channels].double() / total for name in ("alpha", "beta"))
+        score -= (alpha * means + beta * structure).sum(dim=1)
+    assert first == 1475
+    torch.testing.assert_close(metric(images[0], images[1]).double(), score, atol=1e-5, rtol=0)
+
+
+def test_equal_images_are_at_distance_zero_and_losses_have_gradients(weights: Path, images: Tensor) -> None:
+    for metric in (LPIPS(weights), LPIPS(weights, "alex"), DISTS(weights)):
+        torch.testing.assert_close(metric(images[0], images[0]), torch.zeros(2), atol=1e-5, rtol=0)
+        x = images[0].clone().requires_grad_()
+        metric(x, images[1]).sum().backward()
+        assert x.grad is not None and x.grad.isfinite().all() and x.grad.abs().max() > 0
+        assert not any(parameter.requires_grad for parameter in metric.parameters())
+        flat = torch.zeros(1, 3, 32, 32, requires_grad=True)
+        metric(flat, torch.zeros(1, 3, 32, 32)).sum().backward()
+        assert flat.grad is not None and flat.grad.isfinite().all()
+
+
+def test_missing_and_wrong_files(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'lpips_vgg16.npz' are needed, but there is no file .*missing"):
+        LPIPS(tmp_path / "missing")
+    with pytest.raises(ValueError, match="lpips_alexnet.npz"):
+        LPIPS(tmp_path, "alex")
+    with pytest.raises(ValueError, match=r"conv0.weight of shape \(64, 3, 3, 3\)"):
+        LPIPS(weights / ALEXNET_FILE)
+    with pytest.raises(ValueError, match="net"):
+        LPIPS(weights, "squeeze")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="lpips_vgg16.npz"):
+        DISTS(tmp_path)
+    (tmp_path / VGG16_FILE).write_bytes((weights / VGG16_FILE).read_bytes())
+    with pytest.raises(ValueError, match="dists_weights.pt"):
+        DISTS(tmp_path)
+    torch.save({"alpha": torch.rand(1475)}, tmp_path / DISTS_FILE)
+    with pytest.raises(ValueError, match="beta with 1475"):
+        DISTS(tmp_path)
+
+
+def test_small_and_malformed_images(weights: Path) -> None:
+    metric = LPIPS(weights, "alex")
+    for shape in [(1, 3, 31, 40), (3, 40, 40), (1, 1, 40, 40)]:
+        with pytest.raises(ValueError, match="32 pixels"):
+            metric(torch.zeros(shape), torch.zeros(shape))

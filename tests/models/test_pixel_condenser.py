@@ -1,0 +1,254 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from seeclear.models import PRESETS, PixelCondenser, SemanticDistiller, SizeRequirement, build_components
+
+SWITCHES = ("frame_semantics", "multi_frame_attention", "clip_semantics", "texture_memory")
+# the rows of the papers' ablation (method: no semantics, + frame semantics, + MFSA, + InCAM, + CaTeGory)
+ROWS = [
+    (False, False, False, False),
+    (True, False, False, False),
+    (True, True, False, False),
+    (True, True, True, False),
+]
+ROWS += [(True, False, True, True), (True, True, True, True)]
+
+
+def _inputs(batch_size: int = 2, frames: int = 3, height: int = 16, width: int = 32) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    return {
+        "hidden_states": draw(batch_size, frames, 3, height, width),
+        "timestep": torch.arange(batch_size) + 3,
+        "low_res": draw(batch_size, frames, 3, height, width),
+        "tokens": draw(batch_size, frames, 4, 32),
+        "features": draw(batch_size, frames, 32, 3, 5),
+    }
+
+
+@pytest.fixture
+def condenser(small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]) -> PixelCondenser:
+    torch.manual_seed(0)
+    model = randomize(PixelCondenser(**small_condenser_config)).eval()
+    assert isinstance(model, PixelCondenser)
+    return model
+
+
+def test_untrained_network_returns_y(small_condenser_config: dict[str, Any]) -> None:
+    inputs = _inputs()
+    assert torch.equal(PixelCondenser(**small_condenser_config)(**inputs).sample, inputs["low_res"])
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_of_the_ablation_is_a_configuration(
+    row: tuple[bool, ...], small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
+) -> None:
+    config = small_condenser_config | dict(zip(SWITCHES, row, strict=True))
+    model = randomize(PixelCondenser(**config))
+    inputs = _inputs()
+    output = model(**inputs, update_memory=True)
+    assert output.sample.shape == inputs["hidden_states"].shape
+    assert (output.clip_tokens is not None) == config["clip_semantics"]
+    assert (output.memory is not None) == config["texture_memory"]
+    without = {k: v for k, v in inputs.items() if k not in ("tokens", "features")}
+    assert torch.allclose(model(**without).sample, output.sample) != config["frame_semantics"]
+    # every parameter that the configuration has is used
+    loss = (
+        output.sample.square().mean() + (output.memory.square() @ torch.arange(16.0)).mean()
+        if row[3]
+        else output.sample.square().mean()
+    )
+    loss.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_frames_inform_each_other_only_through_multi_frame_attention_and_clip_semantics(
+    small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
+) -> None:
+    inputs = _inputs(batch_size=1)
+    changed = {k: v.clone() for k, v in inputs.items()}
+    changed["hidden_states"][:, 2] += 1
+    for multi_frame in (True, False):
+        switches = {"multi_frame_attention": multi_frame, "clip_semantics": False, "texture_memory": False}
+        model = randomize(PixelCondenser(**small_condenser_config | switches))
+        moved = (model(**changed).sample - model(**inputs).sample)[:, 0].abs().max().item()
+        assert (moved > 1e-5) == multi_frame
+
+
+def test_batch_entries_stay_apart(condenser: PixelCondenser) -> None:
+    inputs = _inputs()
+    both = condenser(**inputs, update_memory=True)
+    second = condenser(**{name: value[1:] for name, value in inputs.items()}, update_memory=True)
+    torch.testing.assert_close(both.sample[1:], second.sample, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(both.memory[1:], second.memory, rtol=1e-4, atol=1e-5)
+
+
+def test_clip_tokens_are_computed_once_and_handed_on(condenser: PixelCondenser) -> None:
+    inputs = _inputs()
+    first = condenser(**inputs)
+    calls = []
+    condenser.instances.register_forward_hook(lambda *_: calls.append(1))
+    again = condenser(**inputs, clip_tokens=first.clip_tokens)
+    assert not calls
+    torch.testing.assert_close(again.sample, first.sample)
+
+
+def test_memory_changes_the_result_and_its_start_is_the_default(condenser: PixelCondenser) -> None:
+    inputs = _inputs()
+    first = condenser(**inputs, update_memory=True)
+    start = condenser(**inputs, memory=condenser.memory.initial_state(2))
+    torch.testing.assert_close(start.sample, first.sample)
+    assert not torch.allclose(condenser(**inputs, memory=first.memory).sample, first.sample)
+    assert condenser(**inputs).memory is None
+
+
+def test_memory_parameters_are_those_of_category(condenser: PixelCondenser) -> None:
+    chosen = {id(p) for p in condenser.memory_parameters()}
+    names = {name for name, p in condenser.named_parameters() if id(p) in chosen}
+    assert names == {
+        name for name, _ in condenser.named_parameters() if name.startswith("memory.") or "category" in name
+    }
+    assert any("category" in name for name in names) and len(names) < len(list(condenser.parameters())) / 2
+
+
+def test_timestep_may_be_a_number_or_one_for_each_clip(condenser: PixelCondenser) -> None:
+    inputs = _inputs()
+    inputs["timestep"] = torch.tensor([5, 5])
+    expected = condenser(**inputs).sample
+    for timestep in (5, torch.tensor(5)):
+        assert torch.equal(condenser(**inputs | {"timestep": timestep}).sample, expected)
+    assert not torch.allclose(condenser(**inputs | {"timestep": torch.tensor([5, 6])}).sample[1], expected[1])
+
+
+def test_clips_longer_than_those_of_training_and_single_frames_work(condenser: PixelCondenser) -> None:
+    for frames in (1, 2, 9):
+        assert condenser(**_inputs(1, frames)).sample.shape == (1, frames, 3, 16, 32)
+
+
+@pytest.mark.parametrize(
+    ("channels", "levels", "scale", "multiple"), [(3, 2, 4, 4), (4, 2, 4, 8), (1, 2, 4, 1), (3, 1, 2, 4)]
+)
+def test_size_requirement(
+    channels: int, levels: int, scale: int, multiple: int, small_condenser_config: dict[str, Any]
+) -> None:
+    widths = {"channels": (16,) * channels, "self_attention": (True,) * channels}
+    model = PixelCondenser(**small_condenser_config | widths | {"wavelet_levels": levels, "scale": scale})
+    assert model.size_requirement == SizeRequirement(multiple)
+
+
+def test_size_requirement_over_all_small_sizes() -> None:
+    requirement = SizeRequirement(8)
+    for height in range(1, 40):
+        for width in range(1, 40):
+            rows, columns = requirement.padding(height, width)
+            assert 0 <= rows < 8 and 0 <= columns < 8
+            requirement.check("x", height + rows, width + columns)
+    with pytest.raises(ValueError, match="`x` is 9x8.*multiples of 8"):
+        requirement.check("x", 9, 8)
+
+
+def test_memory_format_and_half_precision(condenser: PixelCondenser) -> None:
+    inputs = _inputs()
+    expected = condenser(**inputs).sample
+    torch.testing.assert_close(
+        condenser.to(memory_format=torch.channels_last)(**inputs).sample, expected, rtol=1e-4, atol=1e-4
+    )
+    half = {name: value.bfloat16() if value.is_floating_point() else value for name, value in inputs.items()}
+    result = condenser.bfloat16()(**half).sample
+    assert result.dtype == torch.bfloat16
+    assert (result - expected).abs().mean() < 0.05 * expected.abs().mean()
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(condenser: PixelCondenser) -> None:
+    gradients = []
+    for enable in (False, True):
+        if enable:
+            condenser.enable_gradient_checkpointing()
+        condenser.train()
+        condenser.zero_grad()
+        condenser(**_inputs()).sample.square().mean().backward()
+        gradients.append({name: p.grad.clone() for name, p in condenser.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_save_and_load(condenser: PixelCondenser, tmp_path: Path) -> None:
+    condenser.to(memory_format=torch.channels_last).save_pretrained(tmp_path)
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["diffusion_pytorch_model.safetensors"]
+    loaded = PixelCondenser.from_pretrained(tmp_path)
+    inputs = _inputs()
+    torch.testing.assert_close(loaded(**inputs).sample, condenser(**inputs).sample, rtol=1e-4, atol=1e-5)
+
+
+def test_tuple_output(condenser: PixelCondenser) -> None:
+    inputs = _inputs()
+    sample, clip_tokens, memory = condenser(**inputs, return_dict=False)
+    output = condenser(**inputs)
+    assert torch.equal(sample, output.sample) and torch.equal(clip_tokens, output.clip_tokens) and memory is None
+
+
+def test_errors_name_the_argument(condenser: PixelCondenser, small_condenser_config: dict[str, Any]) -> None:
+    inputs = _inputs()
+    with pytest.raises(ValueError, match="`hidden_states`.*multiples of 16"):
+        condenser(**_inputs(height=24))
+    with pytest.raises(ValueError, match="`low_res`"):
+        condenser(**inputs | {"low_res": inputs["low_res"][:, :2]})
+    with pytest.raises(ValueError, match="`tokens` and `features`"):
+        condenser(**inputs | {"features": None})
+    with pytest.raises(ValueError, match="`frame_semantics`"):
+        PixelCondenser(**small_condenser_config | {"frame_semantics": False})
+    with pytest.raises(ValueError, match="`clip_semantics`"):
+        PixelCondenser(**small_condenser_config | {"clip_semantics": False})
+    with pytest.raises(ValueError, match="head_dim"):
+        PixelCondenser(**small_condenser_config | {"channels": (16, 20, 32)})
+    with pytest.raises(ValueError, match="`self_attention`"):
+        PixelCondenser(**small_condenser_config | {"self_attention": (True,)})
+
+
+def _count(*models: nn.Module) -> int:
+    return sum(p.numel() for model in models for p in model.parameters())
+
+
+def test_tiny_has_at_most_8_million_parameters() -> None:
+    with torch.device("meta"):
+        parts = [
+            PixelCondenser(**PRESETS["tiny"]["pixel_condenser"]),
+            SemanticDistiller(**PRESETS["tiny"]["semantic_distiller"]),
+        ]
+    assert _count(*parts) <= 8_000_000
+
+
+def test_base_is_of_the_papers_size_and_costs_no_more_than_resshift() -> None:
+    """229.23 M parameters in all within 5 %; one step of one 512x512 frame at most 405 GFLOP."""
+    with torch.device("meta"):
+        condenser = PixelCondenser(**PRESETS["base"]["pixel_condenser"]).requires_grad_(False).eval()
+        distiller = SemanticDistiller(**PRESETS["base"]["semantic_distiller"])
+        assert abs(_count(condenser, distiller) / 229.23e6 - 1) < 0.05
+        frame = torch.empty(1, 1, 3, 512, 512)
+        tokens = torch.empty(1, 1, distiller.config.num_tokens, distiller.token_dim)
+        features = torch.empty(1, 1, distiller.feature_dim, 64, 64)
+        with FlopCounterMode(display=False) as counter:
+            condenser(frame, torch.zeros(()), frame, tokens, features)
+    assert 300e9 < counter.get_total_flops() <= 405e9
+
+
+def test_presets_fit_together_and_unknown_ones_are_named() -> None:
+    for preset in PRESETS.values():
+        condenser, distiller = preset["pixel_condenser"], preset["semantic_distiller"]
+        with torch.device("meta"):
+            model, semantics = PixelCondenser(**condenser), SemanticDistiller(**distiller)
+        assert model.config.semantic_token_dim == semantics.token_dim
+        assert model.config.semantic_feature_dim == semantics.feature_dim
+    with pytest.raises(ValueError, match="'huge'.*base.*tiny"):
+        build_components("huge")

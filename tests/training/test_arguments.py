@@ -1,0 +1,41 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import pytest
+
+from seeclear.training.arguments import parse_arguments
+
+MINIMAL = ["--preset", "tiny", "--train_data_dir", "clips", "--output_dir", "out"]
+
+
+def test_minimal_arguments_are_enough() -> None:
+    args = parse_arguments([*MINIMAL, "--train_data_dir", "more"])
+    assert args.train_data_dir == ["clips", "more"]
+    assert (args.stage, args.resolution, args.num_frames) == ("condenser", 192, 5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--preset", "tiny", "--output_dir", "out"], "no training data"),
+        (["--preset", "tiny", "--data_config", "data.json", "--output_dir", "out"], "--data_config needs --data_root"),
+        (["--train_data_dir", "clips", "--output_dir", "out"], "no model"),
+        ([*MINIMAL, "--pretrained_model_name_or_path", "x"], "exclude each other"),
+        (
+            [*MINIMAL[2:], "--pretrained_model_name_or_path", "x", "--condenser_config", "c.json"],
+            "a saved model has its",
+        ),
+        ([*MINIMAL, "--lpips_weight", "0.1"], "--lpips_weight needs --lpips_weights_path"),
+        ([*MINIMAL, "--train_distiller", "--stage", "memory"], "does not go with --stage memory"),
+        ([*MINIMAL, "--checkpoints_total_limit", "0"], "--checkpoints_total_limit is 0; it must be at least 1"),
+        (
+            [*MINIMAL, "--final_timestep_probability", "2"],
+            r"--final_timestep_probability is 2.0; it must be in [0, 1]",
+        ),
+    ],
+)
+def test_wrong_arguments_end_with_code_2_and_their_reason(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse_arguments(argv)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err

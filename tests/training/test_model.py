@@ -1,0 +1,126 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import pytest
+import torch
+from torch import nn
+
+from seeclear.models.pixel_condenser import PixelCondenser
+from seeclear.training.model import TrainingModel
+
+CONDENSER = {
+    "channels": (32, 32),
+    "self_attention": (False, True),
+    "layers_per_level": 1,
+    "middle_layers": 1,
+    "head_dim": 16,
+    "window_size": 4,
+    "time_embed_dim": 32,
+    "semantic_token_dim": 8,
+    "semantic_feature_dim": 8,
+    "token_dim": 32,
+    "num_clip_tokens": 4,
+    "num_groups": 4,
+    "texture_dim": 32,
+}
+
+
+class Semantics:
+    def __init__(self, tokens: Tensor, features: Tensor) -> None:
+        self.tokens, self.features = tokens, features
+
+
+class StandInDistiller(nn.Module):
+    """Tokens and features from two convolutions; counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 8, 4, stride=4)
+        self.calls = 0
+
+    def forward(self, low_res: Tensor):
+        self.calls += 1
+        features = self.convolution(low_res.flatten(0, 1)).unflatten(0, low_res.shape[:2])
+        return Semantics(features.flatten(3).transpose(2, 3), features)
+
+
+@pytest.fixture
+def condenser():
+    torch.manual_seed(0)
+    condenser = PixelCondenser(**CONDENSER)
+    with torch.no_grad():  # an untrained output layer stops the gradients of all others
+        for parameter in condenser.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1)
+    return condenser
+
+
+def inputs(frames: int):
+    generator = torch.Generator().manual_seed(1)
+
+    def draw(size: int):
+        return torch.randn(2, frames, 3, size, size, generator=generator)
+
+    return draw(32), torch.tensor([0, 14]), draw(32), draw(8)
+
+
+def trained(model: TrainingModel):
+    for parameter in model.parameters():
+        parameter.grad = None
+    model(*inputs(2 * model.num_clips)).square().mean().backward()
+    return {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+def memory_names(condenser: PixelCondenser):
+    identities = {id(parameter) for parameter in condenser.memory_parameters()}
+    return {f"pixel_condenser.{name}" for name, value in condenser.named_parameters() if id(value) in identities}
+
+
+def test_stage_condenser_trains_all_but_the_memory(condenser: PixelCondenser) -> None:
+    model = TrainingModel(condenser, StandInDistiller(), "condenser")
+    everything = {f"pixel_condenser.{name}" for name, _ in condenser.named_parameters()}
+    assert trained(model) == everything - memory_names(condenser)
+    assert model.num_clips == 1
+
+
+def test_stage_memory_trains_the_memory_alone(condenser: PixelCondenser) -> None:
+    model = TrainingModel(condenser, StandInDistiller(), "memory")
+    assert trained(model) == memory_names(condenser)
+
+
+def test_stage_joint_with_distiller_trains_everything(condenser: PixelCondenser) -> None:
+    model = TrainingModel(condenser, StandInDistiller(), "joint", train_distiller=True)
+    assert trained(model) == {name for name, _ in model.named_parameters()}
+
+
+def test_trainable_parameters_are_those_that_require_gradients(condenser: PixelCondenser) -> None:
+    model = TrainingModel(condenser, StandInDistiller(), "memory")
+    assert sum(p.numel() for p in model.trainable_parameters()) == sum(
+        p.numel() for p in condenser.memory_parameters()
+    )
+
+
+def test_frozen_distiller_stays_in_evaluation_mode(condenser: PixelCondenser) -> None:
+    frozen = TrainingModel(condenser, StandInDistiller(), "condenser").train()
+    assert frozen.pixel_condenser.training and not frozen.semantic_distiller.training
+    assert TrainingModel(condenser, StandInDistiller(), "joint", train_distiller=True).semantic_distiller.training
+
+
+def test_second_clip_reads_what_the_first_wrote(condenser: PixelCondenser) -> None:
+    distiller = StandInDistiller()
+    model = TrainingModel(condenser, distiller, "joint").eval()
+    states, timestep, y, lr = inputs(4)
+    with torch.no_grad():
+        both = model(states, timestep, y, lr)
+        assert distiller.calls == 2
+        alone = TrainingModel(condenser, distiller, "condenser").eval()
+        first = alone(states[:, :2], timestep, y[:, :2], lr[:, :2])
+        second = alone(states[:, 2:], timestep, y[:, 2:], lr[:, 2:])
+    assert both.shape == states.shape
+    torch.testing.assert_close(both[:, :2], first)
+    assert (both[:, 2:] - second).abs().max() > 1e-4
+
+
+def test_errors_name_the_argument(condenser: PixelCondenser) -> None:
+    with pytest.raises(ValueError, match="`stage` is 'all'; it may be one of condenser, memory, joint"):
+        TrainingModel(condenser, StandInDistiller(), "all")
+    with pytest.raises(ValueError, match="`train_distiller` is True"):
+        TrainingModel(condenser, StandInDistiller(), "memory", train_distiller=True)

@@ -1,0 +1,53 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seeclear.resize import imresize
+from seeclear.training.validation import validate, write_picture
+
+
+def clip(name: str, height: int = 16, width: int = 24):
+    generator = torch.Generator().manual_seed(len(name))
+    original = torch.randint(256, (3, 3, height, width), dtype=torch.uint8, generator=generator)
+    lr = torch.randint(256, (3, 3, height // 4, width // 4), dtype=torch.uint8, generator=generator)
+    return {"name": name, "low_res": lr, "ground_truth": original}
+
+
+def test_bicubic_gains_nothing_over_bicubic_and_the_original_everything() -> None:
+    clips = [clip("a"), clip("bb")]
+    calls = []
+
+    def upscale(lr: Tensor, steps: int):
+        calls.append(steps)
+        if steps == 1:
+            return imresize(lr, scale=4)
+        return clips[(len(calls) - 1) // 2]["ground_truth"].float() / 255
+
+    figures = validate(upscale, clips, steps=(1, 4))
+    assert calls == [1, 4, 1, 4]
+    assert set(figures) == {"psnr_bicubic", "psnr_1_steps", "psnr_4_steps", "gain_1_steps", "gain_4_steps"}
+    assert figures["gain_1_steps"] == 0
+    assert figures["psnr_1_steps"] == figures["psnr_bicubic"] < 20
+    assert figures["gain_4_steps"] > 30
+
+
+def test_picture_holds_bicubic_ours_original_of_the_middle_frame(tmp_path: Path) -> None:
+    one = clip("a")
+    other = clip("bb", 8, 16)
+    path = tmp_path / "new" / "picture.png"
+    validate(lambda lr, steps: torch.zeros(3, 3, 4 * lr.shape[2], 4 * lr.shape[3]), [one, other], picture=path)
+    picture = np.asarray(Image.open(path))
+    assert picture.shape == (16 + 8, 3 * 24, 3)
+    assert not picture[:16, 24:48].any()
+    np.testing.assert_array_equal(picture[:16, 48:], one["ground_truth"][1].permute(1, 2, 0).numpy())
+    assert not picture[16:, 48:].any()
+
+
+@pytest.mark.parametrize("height", [1, 5])
+def test_write_picture_stacks_rows(tmp_path: Path, height: int) -> None:
+    rows = [torch.full((3, height, 2), value, dtype=torch.uint8) for value in (10, 200)]
+    write_picture(rows, tmp_path / "rows.png")
+    picture = np.asarray(Image.open(tmp_path / "rows.png"))
+    assert (picture[:height] == 10).all() and (picture[height:] == 200).all()
