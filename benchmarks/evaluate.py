@@ -23,6 +23,7 @@ from seeclear import SeeClearPipeline
 from seeclear.data import ValidationClips, reference_validation_paths
 from seeclear.metrics.evaluation import BICUBIC, Upscaler, evaluate_clip, markdown_table, mean_over_clips
 from seeclear.metrics.perceptual import DISTS, LPIPS
+from seeclear.runtime import keep_freed_memory
 
 SETTINGS = ("model", "split", "frames", "steps", "samplers", "noise", "seed", "device", "lpips_stride")
 """The arguments that are written beside the figures."""
@@ -38,7 +39,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--frames", type=int, default=15, help="use the first so many frames of each clip")
     add("--steps", nargs="+", type=int, default=[1, 2, 4], help="numbers of denoising steps")
     add("--samplers", nargs="+", default=["resshift", "ddim", "markov"], help="for more than one step")
-    add("--noise", default="clip", choices=["clip", "frame"], help="noise shared by the frames of a clip, or not")
+    add("--noise", default="clip", choices=["video", "clip", "frame"], help="how far a draw of noise reaches")
     add("--seed", type=int, default=0)
     add("--device", default="cpu")
     add("--lpips", type=Path, help="the weights of LPIPS-VGG, a file or its folder")
@@ -103,6 +104,8 @@ def picture_writer(folder: Path, clip_name: str, ground_truth: Tensor) -> Callab
 
 def main(arguments: list[str] | None = None) -> None:
     args = parse_arguments(arguments)
+    if args.device == "cpu":
+        keep_freed_memory()
     paths = args.clips + (reference_validation_paths(args.data_dir) if args.split else [])
     clips = ValidationClips(paths, max_frames=args.frames)
     lpips = None if args.lpips is None else LPIPS(args.lpips).to(args.device)

@@ -26,6 +26,7 @@ from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline
 from seeclear.metrics.perceptual import LPIPS
 from seeclear.models.presets import PRESETS
 from seeclear.resize import imresize
+from seeclear.runtime import keep_freed_memory
 from seeclear.training.arguments import parse_arguments
 from seeclear.training.checkpoints import (
     TrainingLog,
@@ -343,6 +344,8 @@ def main(args: argparse.Namespace) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file of a checkpoint
     set_seed(args.seed)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     if accelerator.is_main_process:
         output_dir.mkdir(parents=True, exist_ok=True)
     accelerator.wait_for_everyone()

@@ -64,7 +64,7 @@ def upscale(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     noise: Annotated[
-        str, typer.Option(help="Shared by the frames of a clip, or drawn for each: clip or frame.")
+        str, typer.Option(help="How far a draw of noise reaches: video, clip or frame.")
     ] = "clip",
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, mps, ...; default: the fastest.", show_default=False)

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import torch
+
+# of glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -60,3 +65,20 @@ def parse_dtype(name: str, device: torch.device) -> tuple[torch.dtype, str]:
     if name not in DTYPES:
         raise ValueError(f"`dtype` must be one of auto, {', '.join(DTYPES)}, but was {name!r}.")
     return DTYPES[name], "as asked"
+
+
+def keep_freed_memory() -> bool:
+    """Tells glibc to keep freed memory for the next tensor instead of handing it back to the system.
+
+    On the CPU every layer makes and frees tensors of some tens of megabytes. By default each of them is mapped afresh,
+    and every page of it faults in once more; `benchmarks/allocator.py` measures what that costs. It affects the whole
+    process: programs call it, libraries do not. `upscale_video` and the training script do.
+
+    Returns:
+        Whether the C library is glibc and took the settings.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from seeclear.pipelines.pipeline_seeclear import SeeClearPipeline
 from seeclear.resize import to_uint8
-from seeclear.runtime import choose_device, parse_dtype
+from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
 from seeclear.video.compare import CompareWriter
 from seeclear.video.reader import VideoReader, count_frames
 from seeclear.video.writer import open_writer
@@ -68,7 +68,8 @@ def upscale_video(
         num_inference_steps: denoising steps, from 1 to the number the model was trained with; None is the model's
             default.
         sampler: "markov", "resshift" or "ddim"; None is the model's default.
-        noise: "clip" shares the noise between the frames of a clip, "frame" draws it for each.
+        noise: "video" and "clip" share the noise between the frames of the video or of a clip, "frame" draws it for
+            each.
         seed: of the noise. The same seed gives the same bits.
         device: such as "cpu", "cuda" or "mps"; None takes the fastest there is.
         dtype: "auto", "fp32", "bf16" or "fp16".
@@ -83,6 +84,8 @@ def upscale_video(
     _check_distinct(path_in, path_out, compare)
     chosen_device = choose_device(device)
     chosen_dtype, _ = parse_dtype(dtype, chosen_device)
+    if chosen_device.type == "cpu":
+        keep_freed_memory()
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(path_in))
         writer = stack.enter_context(open_writer(path_out, reader.fps, reader.names, path_in))

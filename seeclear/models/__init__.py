@@ -1,15 +1,13 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 from seeclear._registration import register
 
-register()
-
-from .category import CaTeGory, CaTeGoryAttention  # noqa: E402
-from .incam import InCAM  # noqa: E402
-from .instance_tokens import InstanceEncoderDecoder  # noqa: E402
-from .pixel_condenser import PixelCondenser, PixelCondenserOutput  # noqa: E402
-from .presets import PRESETS, build_components  # noqa: E402
-from .semantic_distiller import SemanticDistiller, SemanticDistillerOutput  # noqa: E402
-from .size_requirement import SizeRequirement  # noqa: E402
+from .category import CaTeGory, CaTeGoryAttention
+from .incam import InCAM
+from .instance_tokens import InstanceEncoderDecoder
+from .pixel_condenser import PixelCondenser, PixelCondenserOutput
+from .presets import PRESETS, build_components
+from .semantic_distiller import SemanticDistiller, SemanticDistillerOutput
+from .size_requirement import SizeRequirement
 
 __all__ = [
     "PRESETS",
@@ -24,3 +22,5 @@ __all__ = [
     "SizeRequirement",
     "build_components",
 ]
+
+register()

@@ -6,6 +6,7 @@ The segmenter is transformers' Mask2Former (backbone, pixel decoder, query decod
 step.
 """
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,8 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         input_scale: int = 2,
     ) -> None:
         super().__init__()
-        config = Mask2FormerConfig(**segmenter_config)
+        # a copy: transformers 5.0 takes `model_type` out of the dictionary that it is given
+        config = Mask2FormerConfig(**copy.deepcopy(segmenter_config))
         if not 1 <= num_tokens <= config.num_queries:
             raise ValueError(
                 f"`num_tokens` is {num_tokens}; it must be 1 to the segmenter's {config.num_queries} queries"

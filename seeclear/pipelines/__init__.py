@@ -3,9 +3,9 @@
 
 from seeclear._registration import register
 
-register()
-
-from .pipeline_output import SeeClearPipelineOutput  # noqa: E402
-from .pipeline_seeclear import SeeClearPipeline  # noqa: E402
+from .pipeline_output import SeeClearPipelineOutput
+from .pipeline_seeclear import SeeClearPipeline
 
 __all__ = ["SeeClearPipeline", "SeeClearPipelineOutput"]
+
+register()

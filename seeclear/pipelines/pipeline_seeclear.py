@@ -29,6 +29,7 @@ from seeclear.video.inputs import VideoInput, read_input
 from .pipeline_output import SeeClearPipelineOutput
 
 SHIPPED_WEIGHTS = Path(__file__).parent.parent / "weights"
+PIPELINE_FILE = "from seeclear import SeeClearPipeline  # noqa: F401\n"
 NOISE_MODES = ("video", "clip", "frame")
 OUTPUT_TYPES = ("pil", "np", "pt")
 
@@ -88,6 +89,14 @@ class SeeClearPipeline(DiffusionPipeline):
                     f"it must be a folder, a Hub id (owner/name) or one of {shipped}"
                 )
         return super().from_pretrained(name, **kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """As `DiffusionPipeline.save_pretrained`; also writes `pipeline.py`, through which diffusers finds the class.
+
+        `DiffusionPipeline.from_pretrained(folder, custom_pipeline="pipeline", trust_remote_code=True)` needs it.
+        """
+        super().save_pretrained(save_directory, **kwargs)
+        (Path(save_directory) / "pipeline.py").write_text(PIPELINE_FILE, encoding="utf-8")
 
     @property
     def scale(self) -> int:

@@ -95,7 +95,8 @@ def _from_array(video: np.ndarray | Tensor) -> Tensor:
     if isinstance(video, np.ndarray):
         if video.dtype != np.uint8 and not np.issubdtype(video.dtype, np.floating):
             raise ValueError(f"`video` must be uint8 or float, but was {video.dtype}.")
-        values = torch.from_numpy(np.ascontiguousarray(video)).permute(0, 3, 1, 2)
+        # torch warns of arrays that cannot be written to; these are copied
+        values = torch.from_numpy(np.require(video, requirements=["C", "W"])).permute(0, 3, 1, 2)
     else:
         if video.dtype != torch.uint8 and not video.is_floating_point():
             raise ValueError(f"`video` must be uint8 or float, but was {video.dtype}.")
@@ -113,7 +114,7 @@ def _from_array(video: np.ndarray | Tensor) -> Tensor:
 
 def _from_uint8(frame: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 as (3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.array(frame)).permute(2, 0, 1).to(torch.float32).contiguous() / 255
+    return torch.from_numpy(frame).permute(2, 0, 1).to(torch.float32).contiguous() / 255
 
 
 def _nonempty(video: Sequence[Frame] | np.ndarray | Tensor) -> Sequence[Frame] | np.ndarray | Tensor:

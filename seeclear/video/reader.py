@@ -218,7 +218,7 @@ def image_to_rgb(image: Image.Image, name: str) -> np.ndarray:
         low, _ = image.getchannel("A").getextrema()
         if low != 255:
             raise ValueError(f"{name}: images must be opaque, but this one has transparent pixels.")
-    return np.asarray(image.convert("RGB"))
+    return np.array(image.convert("RGB"))
 
 
 def open_container(path: Path) -> InputContainer:

@@ -5,13 +5,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor
 
 from seeclear import SeeClearPipeline
 
@@ -61,7 +64,7 @@ DISTILLER = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clips to train and validate on, and the model's configuration."""
     folder = tmp_path_factory.mktemp("training")
     rng = np.random.default_rng(0)
@@ -81,7 +84,7 @@ def launch(
     *extra: str,
     launcher: Sequence[str] = (sys.executable,),
     model: Sequence[str] | None = None,
-):
+) -> subprocess.CompletedProcess[str]:
     """Runs the script; gives the finished process."""
     if model is None:
         model = ["--preset", "tiny", "--condenser_config", "condenser.json", "--distiller_config", "distiller.json"]
@@ -92,19 +95,19 @@ def launch(
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
 
 
-def log(folder: Path, output: str):
+def log(folder: Path, output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / output / "train_log.jsonl").read_text().splitlines()]
 
 
-def losses(folder: Path, output: str):
+def losses(folder: Path, output: str) -> list[tuple[int, float, float]]:
     return [(line["step"], line["loss"], line["lr"]) for line in log(folder, output)]
 
 
-def checkpoints(folder: Path, output: str):
+def checkpoints(folder: Path, output: str) -> set[str]:
     return {path.name for path in (folder / output).iterdir() if "checkpoint" in path.name}
 
 
-def weights(folder: Path, output: str, component: str):
+def weights(folder: Path, output: str, component: str) -> dict[str, Tensor]:
     return load_file(folder / output / component / "diffusion_pytorch_model.safetensors")
 
 

@@ -1,5 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import json
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -12,17 +14,16 @@ from seeclear.training.checkpoints import (
     list_checkpoints,
     save_checkpoint,
 )
-from typing import NoReturn
 
 
 @pytest.fixture
-def accelerator():
+def accelerator() -> Accelerator:
     accelerator = Accelerator(cpu=True)
     accelerator.prepare(torch.nn.Linear(2, 2))
     return accelerator
 
 
-def names(folder: Path):
+def names(folder: Path) -> list[str]:
     return [path.name for path in list_checkpoints(folder)]
 
 

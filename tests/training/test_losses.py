@@ -1,8 +1,10 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from seeclear.training.losses import charbonnier_loss, frequency_loss
 

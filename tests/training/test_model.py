@@ -1,7 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seeclear.models.pixel_condenser import PixelCondenser
 from seeclear.training.model import TrainingModel
@@ -36,14 +36,14 @@ class StandInDistiller(nn.Module):
         self.convolution = nn.Conv2d(3, 8, 4, stride=4)
         self.calls = 0
 
-    def forward(self, low_res: Tensor):
+    def forward(self, low_res: Tensor) -> Semantics:
         self.calls += 1
         features = self.convolution(low_res.flatten(0, 1)).unflatten(0, low_res.shape[:2])
         return Semantics(features.flatten(3).transpose(2, 3), features)
 
 
 @pytest.fixture
-def condenser():
+def condenser() -> PixelCondenser:
     torch.manual_seed(0)
     condenser = PixelCondenser(**CONDENSER)
     with torch.no_grad():  # an untrained output layer stops the gradients of all others
@@ -53,23 +53,23 @@ def condenser():
     return condenser
 
 
-def inputs(frames: int):
+def inputs(frames: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
 
-    def draw(size: int):
+    def draw(size: int) -> Tensor:
         return torch.randn(2, frames, 3, size, size, generator=generator)
 
     return draw(32), torch.tensor([0, 14]), draw(32), draw(8)
 
 
-def trained(model: TrainingModel):
+def trained(model: TrainingModel) -> set[str]:
     for parameter in model.parameters():
         parameter.grad = None
     model(*inputs(2 * model.num_clips)).square().mean().backward()
     return {name for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
-def memory_names(condenser: PixelCondenser):
+def memory_names(condenser: PixelCondenser) -> set[str]:
     identities = {id(parameter) for parameter in condenser.memory_parameters()}
     return {f"pixel_condenser.{name}" for name, value in condenser.named_parameters() if id(value) in identities}
 

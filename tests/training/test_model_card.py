@@ -1,6 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+import pytest
 from huggingface_hub import ModelCard
 
 from seeclear.training.arguments import parse_arguments
@@ -21,7 +24,7 @@ def write_card(
     monkeypatch: pytest.MonkeyPatch,
     figures: dict[str, float] | None = FIGURES,
     sources: Sequence[tuple[str, float]] = (("clip", 0.75), ("photo", 0.25)),
-):
+) -> ModelCard:
     argv = ["--preset", "tiny", "--train_data_dir", "/home/someone/clips", "--output_dir", str(folder)]
     argv += ["--hub_token", "secret", "--use_ema"]
     monkeypatch.setattr(sys, "argv", ["train_seeclear.py", *argv])

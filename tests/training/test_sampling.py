@@ -1,6 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import pytest
 import torch
+from torch import Tensor
 
 from seeclear.training.sampling import (
     ConsecutiveSampler,
@@ -27,7 +28,7 @@ def test_consecutive_sampler_range(start: int, stop: int) -> None:
 
 
 def test_generator_depends_on_seed_and_index() -> None:
-    def draw(seed: int, index: int):
+    def draw(seed: int, index: int) -> Tensor:
         return torch.randn(4, generator=clip_generator(seed, index))
 
     assert torch.equal(draw(0, 5), draw(0, 5))

@@ -1,14 +1,18 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
+from seeclear.data import ValidationClip
 from seeclear.resize import imresize
 from seeclear.training.validation import validate, write_picture
 
 
-def clip(name: str, height: int = 16, width: int = 24):
+def clip(name: str, height: int = 16, width: int = 24) -> ValidationClip:
     generator = torch.Generator().manual_seed(len(name))
     original = torch.randint(256, (3, 3, height, width), dtype=torch.uint8, generator=generator)
     lr = torch.randint(256, (3, 3, height // 4, width // 4), dtype=torch.uint8, generator=generator)
@@ -19,7 +23,7 @@ def test_bicubic_gains_nothing_over_bicubic_and_the_original_everything() -> Non
     clips = [clip("a"), clip("bb")]
     calls = []
 
-    def upscale(lr: Tensor, steps: int):
+    def upscale(lr: Tensor, steps: int) -> Tensor:
         calls.append(steps)
         if steps == 1:
             return imresize(lr, scale=4)

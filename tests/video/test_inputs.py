@@ -73,6 +73,13 @@ def test_input_is_not_changed() -> None:
     np.testing.assert_array_equal(PIXELS, before)
 
 
+@pytest.mark.filterwarnings("error")
+def test_array_that_cannot_be_written_to() -> None:
+    frozen = PIXELS.copy()
+    frozen.flags.writeable = False
+    torch.testing.assert_close(read_input(frozen)[0][0], EXPECTED)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
 @pytest.mark.parametrize("kind", [np.array, torch.tensor])
 def test_values(value: float, kind: Callable[[Any], Any]) -> None:
