@@ -313,11 +313,12 @@ class BlurringResShiftScheduler(SchedulerMixin, ConfigMixin):
     ) -> BlurringResShiftSchedulerOutput | tuple[Tensor, Tensor]:
         """One reverse step, u_s = m_s + c_t (u_t - m_t) + sigma_t eps, to the next smaller of `self.timesteps`.
 
+        Before `set_timesteps` these are all the trained ones.
         The step from the smallest timestep goes to t = 0 and returns the predicted x_0 as it is.
 
         Args:
             model_output: the network's estimate of x_0, shape of `sample`.
-            timestep: the one of `self.timesteps` that `sample` is at.
+            timestep: the one that `sample` is at, in 0..num_train_timesteps - 1, as a rule one of `self.timesteps`.
             sample: u_t in pixels, (B, C, H, W) or (B, F, C, H, W).
             low_res: y, shape of `sample`; None is y = 0.
             generator: source of eps; `ddim` and the last step draw nothing.
@@ -325,17 +326,11 @@ class BlurringResShiftScheduler(SchedulerMixin, ConfigMixin):
             return_dict: return an output object rather than the tuple (prev_sample, pred_original_sample).
 
         Raises:
-            ValueError: `set_timesteps` was not called, `timestep` is not of the schedule, a shape differs, or H or W
-                is no multiple of the patch.
+            ValueError: `timestep` is out of range, a shape differs, or H or W is no multiple of the patch.
         """
-        if self.num_inference_steps is None:
-            raise ValueError("num_inference_steps is not set: call set_timesteps before step.")
         self._check_shapes(sample, "sample", model_output=model_output, low_res=low_res, variance_noise=variance_noise)
         t = self._steps(timestep, 1)
-        schedule = self.timesteps.tolist()
-        if t.item() - 1 not in schedule:
-            raise ValueError(f"timestep must be one of the schedule's {schedule}, got {timestep!r}.")
-        s = t.new_tensor([max((i + 1 for i in schedule if i + 1 < t), default=0)])
+        s = t.new_tensor([max((i + 1 for i in self.timesteps.tolist() if i + 1 < t), default=0)])
 
         pred_original_sample = prev_sample = model_output.to(sample.dtype)
         if s > 0:

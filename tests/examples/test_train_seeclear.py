@@ -22,49 +22,15 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "train_seeclear.py"
 STEPS = 5
 
-CONDENSER = {
-    "channels": [32, 32],
-    "self_attention": [False, True],
-    "layers_per_level": 1,
-    "middle_layers": 1,
-    "head_dim": 16,
-    "window_size": 4,
-    "time_embed_dim": 32,
-    "semantic_token_dim": 32,
-    "semantic_feature_dim": 32,
-    "token_dim": 32,
-    "num_clip_tokens": 4,
-    "num_groups": 4,
-    "texture_dim": 32,
-}
-DISTILLER = {
-    "num_tokens": 4,
-    "text_dim": 8,
-    "segmenter_config": {
-        "backbone_config": {
-            "model_type": "swin",
-            "embed_dim": 8,
-            "depths": [1, 1, 1, 1],
-            "num_heads": [1, 1, 2, 2],
-            "window_size": 4,
-            "out_features": ["stage1", "stage2", "stage3", "stage4"],
-        },
-        "feature_size": 32,
-        "mask_feature_size": 32,
-        "hidden_dim": 32,
-        "encoder_feedforward_dim": 32,
-        "encoder_layers": 1,
-        "decoder_layers": 2,
-        "num_attention_heads": 2,
-        "dim_feedforward": 32,
-        "num_queries": 4,
-        "dropout": 0.0,
-    },
-}
+FEWER_LEVELS = {"channels": [16, 16], "self_attention": [False, True], "layers_per_level": 1, "middle_layers": 1}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    small_condenser_config: dict[str, Any],
+    small_distiller_config: dict[str, Any],
+) -> Path:
     """Clips to train and validate on, and the model's configuration."""
     folder = tmp_path_factory.mktemp("training")
     rng = np.random.default_rng(0)
@@ -73,8 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(5):
             frame = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
             Image.fromarray(frame).save(folder / clip / f"{i}.png")
-    (folder / "condenser.json").write_text(json.dumps(CONDENSER))
-    (folder / "distiller.json").write_text(json.dumps(DISTILLER))
+    (folder / "condenser.json").write_text(json.dumps(small_condenser_config | FEWER_LEVELS))
+    (folder / "distiller.json").write_text(json.dumps(small_distiller_config))
     return folder
 
 

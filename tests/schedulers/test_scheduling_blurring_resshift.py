@@ -478,14 +478,20 @@ def test_neither_or_both_of_count_and_timesteps() -> None:
         BlurringResShiftScheduler().set_timesteps(2, timesteps=[3, 1])
 
 
+def test_a_step_goes_to_the_next_smaller_timestep_from_anywhere() -> None:
+    x, x_0 = normal(1, 3, 8, 8), normal(1, 3, 8, 8)
+    eta = BlurringResShiftScheduler().etas
+    every = BlurringResShiftScheduler(sampler="ddim", blur_sigma_max=0)  # before set_timesteps: all the trained ones
+    some = BlurringResShiftScheduler(sampler="ddim", blur_sigma_max=0)
+    some.set_timesteps(timesteps=[14, 4])
+    for scheduler, s in ((every, 9), (some, 5)):  # the papers' t: from 10 to 9, or to 5
+        expected = (1 - eta[s]) * x_0 + (eta[s] / eta[10]).sqrt() * (x - (1 - eta[10]) * x_0)
+        torch.testing.assert_close(scheduler.step(x_0, 9, x).prev_sample, expected)
+
+
 def test_step_errors() -> None:
     x = normal(1, 3, 8, 8)
-    with pytest.raises(ValueError, match="set_timesteps"):
-        BlurringResShiftScheduler().step(x, 14, x)
     scheduler = scheduler_at(3)
-    for timestep in (13, 0, torch.tensor(5)):
-        with pytest.raises(ValueError, match="one of the schedule's"):
-            scheduler.step(x, timestep, x)
     with pytest.raises(ValueError, match=r"whole number in 0\.\.14"):
         scheduler.step(x, 15, x)
     for name in ("low_res", "variance_noise"):
