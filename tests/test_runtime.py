@@ -1,0 +1,43 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from seeclear import runtime
+
+COUNT_FAULTS = """
+import resource, sys, torch
+from seeclear.runtime import keep_freed_memory
+
+kept = keep_freed_memory() if sys.argv[1] == "keep" else False
+sizes = [2**24, 2**23, 3 * 2**22, 2**24]
+for round in range(6):
+    if round == 1:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    tensors = [torch.ones(size) for size in sizes]
+    del tensors
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def _count_faults(how: str) -> tuple[str, int]:
+    """In a process of its own, since the setting is for the whole process."""
+    kept, faults = subprocess.check_output([sys.executable, "-c", COUNT_FAULTS, how], text=True).split()
+    return kept, int(faults)
+
+
+def test_freed_memory_is_kept_with_glibc() -> None:
+    kept, faults = _count_faults("keep")
+    assert kept == str(platform.libc_ver()[0] == "glibc")
+    if kept == "True":
+        assert faults < _count_faults("default")[1] / 2
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(runtime.ctypes, "CDLL", missing)
+    assert runtime.keep_freed_memory() is False
