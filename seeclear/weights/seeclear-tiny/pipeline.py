@@ -1,0 +1,1 @@
+from seeclear import SeeClearPipeline  # noqa: F401
