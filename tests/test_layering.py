@@ -29,7 +29,12 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 SCHEDULERS = sorted((PACKAGE / "schedulers").glob("*.py"))
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+# a saved pipeline's `pipeline.py` is a file for diffusers to load, not a module of the package
+MODULES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path != PACKAGE / "__init__.py" and PACKAGE / "weights" not in path.parents
+)
 IDS = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 
 
