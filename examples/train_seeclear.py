@@ -296,8 +296,6 @@ class Trainer:
         if not accelerator.is_main_process:
             return
         self.finished_pipeline().to(dtype=torch.float16).save_pretrained(self.output_dir, safe_serialization=True)
-        loader = "from seeclear import SeeClearPipeline  # noqa: F401\n"
-        (self.output_dir / "pipeline.py").write_text(loader, encoding="utf-8")
         save_model_card(
             self.output_dir,
             args,

@@ -107,12 +107,10 @@ def test_no_frame_is_lost_or_doubled(frames: int, pipe: SeeClearPipeline) -> Non
     restored = _run(pipe, video)
     assert restored.shape[1] == frames
     y = imresize(torch.from_numpy(video).permute(0, 3, 1, 2) / 255, scale=4)
-    nearest = torch.cdist(restored[0].flatten(1), y.flatten(1)).argmin(dim=1)
     pipe.pixel_condenser.conv_out.weight.data.zero_()  # back to bicubic: which frame stands where is plain to see
     pipe.pixel_condenser.conv_out.bias.data.zero_()
     plain = _run(pipe, video)
     assert torch.cdist(plain[0].flatten(1), y.flatten(1)).argmin(dim=1).tolist() == list(range(frames))
-    assert nearest.shape == (frames,)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (4, 4), (13, 22)])
