@@ -180,7 +180,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         self_attention: for every level, whether its encoder has self-attention and its decoder channel attention
             beside InCAM.
         time_embed_dim: width of the timestep's embedding.
-        residual_scale: the last convolution predicts (x0 - y) / residual_scale, which has about unit variance.
+        residual_scale: the last convolution predicts (x0 - y) / residual_scale, so that it works near unit scale.
         semantic_token_dim: width of the distiller's tokens.
         semantic_feature_dim: channels P of the distiller's segmentation features.
         token_dim: D, width of the tokens inside (one learned projection).
