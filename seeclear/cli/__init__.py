@@ -1,0 +1,28 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The command line: parses, calls Python that anyone can call, and says in one line what went wrong.
+
+Each command has a module. torch and diffusers are imported inside the commands, so that `seeclear --help` answers at
+once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from . import info, upscale  # noqa: F401  (each adds its command to the application)
+from .app import ERROR, INTERRUPTED, UsageError, app, fail
+
+
+def main() -> None:
+    """The entry point `seeclear`."""
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        fail(error.format_message())
+        code = ERROR
+    except (KeyboardInterrupt, typer.Abort):  # before or after the work of a command
+        fail("interrupted")
+        code = INTERRUPTED
+    sys.exit(code)
