@@ -13,7 +13,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from seeclear.resize import imresize, to_uint8
-from seeclear.video.writer import VIDEO_SUFFIXES, Draft, VideoWriter
+from seeclear.video.codecs import VIDEO_SUFFIXES
+from seeclear.video.drafts import Draft
+from seeclear.video.writer import VideoWriter
 
 # Pixels between the two pictures; even, so that the width stays even.
 LINE_WIDTH = 2

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from seeclear.video.reader import VideoReader, image_to_rgb
+from seeclear.video.reader import VideoReader
 
 Frame: TypeAlias = Image.Image | np.ndarray | Tensor
 VideoInput: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Sequence[Frame]
@@ -61,7 +61,10 @@ def _one_video(video: object) -> Tensor:
     """(F, 3, H, W) float32 in [0, 1]."""
     if isinstance(video, str | os.PathLike):
         with VideoReader(video) as reader:
-            return torch.stack([_from_uint8(frame) for frame in reader])
+            if reader.properties.has_alpha:
+                raise ValueError(f"{reader.path}: images must be opaque, but there are transparent pixels.")
+            frames = [torch.from_numpy(frame.rgb).permute(2, 0, 1).contiguous() for frame in reader.frames()]
+        return torch.stack(frames)
     if isinstance(video, np.ndarray | Tensor):
         return _from_array(video)
     if not isinstance(video, list | tuple):
@@ -115,6 +118,22 @@ def _from_array(video: np.ndarray | Tensor) -> Tensor:
 def _from_uint8(frame: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 as (3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(frame).permute(2, 0, 1).to(torch.float32).contiguous() / 255
+
+
+def image_to_rgb(image: Image.Image, name: str) -> np.ndarray:
+    """A PIL image as uint8 RGB of shape (H, W, 3).
+
+    Raises:
+        ValueError: the image has more than 8 bits a channel, or pixels that are not opaque; `name` says which one.
+    """
+    if image.mode in ("F", "I") or ";" in image.mode:
+        raise ValueError(f"{name}: images must have 8 bits a channel, but the mode of this one is {image.mode!r}.")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        low, _ = image.getchannel("A").getextrema()
+        if low != 255:
+            raise ValueError(f"{name}: images must be opaque, but this one has transparent pixels.")
+    return np.array(image.convert("RGB"))
 
 
 def _nonempty(video: Sequence[Frame] | np.ndarray | Tensor) -> Sequence[Frame] | np.ndarray | Tensor:

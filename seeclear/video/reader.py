@@ -1,57 +1,55 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Frames of a video file or of a folder of images, one after the other."""
+"""Frames of a video file, of a folder of images or of an image, one after the other, with their time stamps."""
 
 from __future__ import annotations
 
 import os
-import re
-import struct
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import cast
 
 import av
 import numpy as np
+from av import VideoFrame
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
 from av.video.stream import VideoStream
-from PIL import Image, ImageOps
 
-from seeclear.video.color import to_rgb
+from seeclear.video.completeness import check_complete
+from seeclear.video.container import (
+    display_matrix,
+    gif_loop,
+    is_image,
+    is_mp4,
+    lost_with_frame,
+    open_container,
+    video_stream,
+)
+from seeclear.video.images import image_info, list_images, read_image
+from seeclear.video.pixels import describe_format, frame_range, read_pixels
+from seeclear.video.properties import Frame, Kind, VideoProperties
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-
-# A folder of images names no rate; this one is taken when it becomes a video.
+# Images name no rate; this one is taken when they become a video.
 IMAGE_FOLDER_FPS = Fraction(25)
 
-# Top-level boxes of MP4 and QuickTime files (ISO/IEC 14496-12) that a cut file may end in.
-_MP4_BOXES = {
-    b"ftyp",
-    b"moov",
-    b"mdat",
-    b"moof",
-    b"mfra",
-    b"free",
-    b"skip",
-    b"wide",
-    b"sidx",
-    b"styp",
-    b"uuid",
-    b"meta",
-}
+# Of these, FFmpeg's own decoders drop the alpha, which is coded beside the colour.
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 class VideoReader:
-    """The frames of a video file or of a folder of images, as uint8 RGB arrays of shape (H, W, 3).
+    """The frames of a video file, of a folder of images or of one image.
 
-    Iterating starts at the first frame each time. Frames are decoded when they are asked for, so memory does not grow
-    with the length of the video.
+    Iterating gives uint8 RGB arrays of shape (H, W, 3) from the first frame on; `frames` gives float32 with alpha and
+    time stamps from any frame on. Frames are decoded when they are asked for, so memory does not grow with the length
+    of the video. Frames are as stored: a rotation is named in `properties`, not carried out (that of an image's EXIF
+    is). Interlaced video is taken as whole frames.
 
     Args:
-        path: a video file, or a folder of PNG, JPEG, TIFF, BMP or WebP images of one size, taken in natural order of
-            their names ("frame2" before "frame10").
+        path: a video file, an animated GIF, an image, or a folder of PNG, JPEG, TIFF, BMP or WebP images of one size,
+            taken in natural order of their names ("frame2" before "frame10").
 
     Raises:
         ValueError: `path` does not exist, is not a video, has no frames, is cut off, or its images differ in size.
@@ -63,21 +61,29 @@ class VideoReader:
     height: int
     """Height of every frame in pixels."""
     fps: Fraction
-    """Frames per second, as the container states it; 25 for a folder of images."""
+    """Frames per second, as the container states it; 25 for images."""
     num_frames: int | None
     """Number of frames, or None where the container does not declare it."""
     names: list[str] | None
     """File names of the images, None for a video file."""
+    properties: VideoProperties
+    """All there is to know about the video."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._running: list[Generator[np.ndarray, None, None]] = []
+        self._running: list[Generator[object, None, None]] = []
         if not self.path.exists():
             raise ValueError(f"{self.path}: there is no such file or folder.")
+        self.names = None
         if self.path.is_dir():
-            self._open_folder()
+            self.names = list_images(self.path)
+            self.properties = self._open_images("folder", [self.path / name for name in self.names])
+        elif is_image(self.path):
+            self.names = [self.path.name]
+            self.properties = self._open_images("image", [self.path])
         else:
-            self._open_file()
+            self.properties = self._open_file()
+        self.width, self.height, self.fps = self.properties.width, self.properties.height, self.properties.fps
 
     def __enter__(self) -> VideoReader:
         return self
@@ -88,67 +94,193 @@ class VideoReader:
         self.close()
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        frames = self._decode_file() if self.names is None else self._decode_folder(self.names)
-        self._running.append(frames)
-        return frames
+        return self._run(np.rint(frame.rgb * 255).astype(np.uint8) for frame in self._frames(0))
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """The frames from index `start` on, exactly those an iteration from 0 gives.
+
+        All frames before are decoded too, though not converted: what a container's index says of the place of a frame
+        is not always true, and decoding takes little time beside upscaling.
+
+        Raises:
+            ValueError: `start` is negative or beyond the last frame; the video is damaged.
+        """
+        if start < 0:
+            raise ValueError(f"`start` must be at least 0, but was {start}.")
+        return self._run(self._frames(start))
+
+    def times(self) -> list[tuple[int, int]]:
+        """(time stamp, duration) of every frame in units of `properties.time_base`, by decoding the whole video."""
+        if self.names is not None:
+            return [(index, 1) for index in range(len(self.names))]
+        return [(pts, duration) for _, pts, duration in self._run(self._timed())]
 
     def close(self) -> None:
         """Ends every iteration that is still running and closes its file."""
         while self._running:
             self._running.pop().close()
 
+    def _run(self, frames: Generator) -> Generator:
+        self._running.append(frames)
+        return frames
+
+    def _frames(self, start: int) -> Generator[Frame, None, None]:
+        index = -1
+        if self.names is not None:
+            folder = self.path if self.path.is_dir() else self.path.parent
+            for index, name in enumerate(self.names):
+                if index >= start:
+                    rgb, alpha = read_image(folder / name)
+                    if rgb.shape[:2] != (self.height, self.width):
+                        raise ValueError(f"{folder / name}: the image has changed since it was opened.")
+                    yield self._frame(rgb, alpha, index, 1)
+        else:
+            for index, (frame, pts, duration) in enumerate(self._timed()):
+                if index >= start:
+                    yield self._frame(*self._pixels(frame), pts, duration)
+        if index < start:
+            raise ValueError(f"{self.path}: `start` must be below the number of frames, {index + 1}, but was {start}.")
+
+    def _frame(self, rgb: np.ndarray, alpha: np.ndarray | None, pts: int, duration: int) -> Frame:
+        if not self.properties.has_alpha:
+            alpha = None
+        elif alpha is None:
+            alpha = np.ones(rgb.shape[:2], np.float32)
+        return Frame(rgb, alpha, pts, duration)
+
     # Video files
 
-    def _open_file(self) -> None:
+    def _open_file(self) -> VideoProperties:
         check_complete(self.path)
         with open_container(self.path) as container:
-            stream = _video_stream(container, self.path)
+            stream = video_stream(container, self.path)
             rate = stream.average_rate or stream.guessed_rate
             if not rate:
                 raise ValueError(f"{self.path}: the video does not say how many frames it has per second.")
-            self.fps = Fraction(rate)
-            self.names = None
             self.num_frames = self._declared(container, stream)
+            animation = container.format.name in ("gif", "apng")
             try:
-                first = next(container.decode(stream), None)
+                first = next(self._decoded(container, stream), None)
             except av.FFmpegError as error:
                 raise self._broken(error) from error
             if first is None:
                 raise ValueError(f"{self.path}: the video is empty or cut off: not one frame can be decoded.")
-            self.width, self.height = first.width, first.height
+            bits, alpha, grey = describe_format(first.format.name)
+            ratio = stream.sample_aspect_ratio
+            tagged = first.color_range or frame_range(first) == 2
+            properties = VideoProperties(
+                path=self.path,
+                kind="gif" if animation else "video",
+                codec=stream.codec_context.codec.canonical_name,
+                width=first.width,
+                height=first.height,
+                pix_fmt=first.format.name,
+                bit_depth=bits,
+                has_alpha=alpha,
+                is_grey=grey,
+                time_base=Fraction(cast(Fraction, stream.time_base)),
+                fps=Fraction(rate),
+                sample_aspect_ratio=Fraction(ratio) if ratio else None,
+                display_matrix=display_matrix(first),
+                color_range=frame_range(first) if tagged else 0,
+                matrix=int(first.colorspace),
+                primaries=int(first.color_primaries),
+                transfer=int(first.color_trc),
+                not_copied=lost_with_frame(first),
+                loop=gif_loop(self.path) if animation else None,
+            )
+        if not animation or not alpha:
+            return properties
+        # Every GIF is decoded with alpha: whether it has any shows only in its pixels.
+        self.width, self.height = properties.width, properties.height
+        self.properties = properties
+        has_alpha = any((cast(np.ndarray, self._pixels(frame)[1]) < 1).any() for frame, _, _ in self._timed())
+        return replace(properties, has_alpha=has_alpha)
 
-    def _decode_file(self) -> Generator[np.ndarray, None, None]:
+    def _pixels(self, frame: VideoFrame) -> tuple[np.ndarray, np.ndarray | None]:
+        try:
+            return read_pixels(frame, self.properties.codec)
+        except (ValueError, av.FFmpegError) as error:
+            raise ValueError(f"{self.path}: the colours cannot be converted: {error}") from error
+
+    def _timed(self) -> Generator[tuple[VideoFrame, int, int], None, None]:
+        """(frame, time stamp, duration): each lasts until the next one begins.
+
+        A missing time stamp is the end of the frame before, and one that is not later than the one before it is moved
+        to the next unit of time, as a container needs them in order.
+        """
+        base = self.properties.time_base
+        step = max(1, round(1 / (self.properties.fps * base)))
+        previous: VideoFrame | None = None
+        start = 0
+        for frame in self._decode_file():
+            pts = frame.pts
+            if pts is not None and frame.time_base and frame.time_base != base:
+                pts = round(pts * frame.time_base / base)
+            if previous is None:
+                start = 0 if pts is None else pts
+            else:
+                following = start + step if pts is None else max(pts, start + 1)
+                yield previous, start, following - start
+                start = following
+            previous = frame
+        if previous is not None:
+            yield previous, start, previous.duration or step
+
+    def _decode_file(self) -> Generator[VideoFrame, None, None]:
         with open_container(self.path) as container:
-            stream = _video_stream(container, self.path)
+            stream = video_stream(container, self.path)
             stream.thread_type = "AUTO"
-            decoded = 0
+            packets = decoded = 0
+
+            def count(packet: Packet) -> None:
+                nonlocal packets
+                if packet.is_corrupt:
+                    raise ValueError(f"{self.path}: the video is cut off or damaged after frame {decoded}.")
+                packets += packet.size > 0 and not packet.is_discard
+
             expected = self.num_frames or 0
-            packets = 0
+            size = (self.properties.width, self.properties.height)
             try:
-                for packet in container.demux(stream):
-                    if packet.is_corrupt:
-                        raise ValueError(f"{self.path}: the video is cut off or damaged after frame {decoded}.")
-                    if packet.dts is not None and not packet.size:  # AVI: the frame before is repeated
-                        continue
-                    packets += packet.size > 0 and not packet.is_discard
-                    for frame in packet.decode():
-                        if frame.is_corrupt:
-                            raise ValueError(f"{self.path}: the video is damaged: a frame cannot be decoded whole.")
-                        if (frame.width, frame.height) != (self.width, self.height):
-                            raise ValueError(
-                                f"{self.path}: all frames must have one size, but it changes from "
-                                f"{self.width}x{self.height} to {frame.width}x{frame.height}."
-                            )
-                        decoded += 1
-                        yield to_rgb(frame)
+                for frame in self._decoded(container, stream, count):
+                    if frame.is_corrupt:
+                        raise ValueError(f"{self.path}: the video is damaged: a frame cannot be decoded whole.")
+                    if (frame.width, frame.height) != size:
+                        raise ValueError(
+                            f"{self.path}: all frames must have one size, but it changes from "
+                            f"{size[0]}x{size[1]} to {frame.width}x{frame.height}."
+                        )
+                    decoded += 1
+                    yield frame
             except av.FFmpegError as error:
                 raise self._broken(error) from error
-            if _is_mp4(container):  # one packet is one frame there
+            if is_mp4(container):  # one packet is one frame there
                 expected = max(expected, packets)
         if decoded < expected:
             raise ValueError(
                 f"{self.path}: the video is cut off or damaged: {decoded} of its {expected} frames can be decoded."
             )
+
+    @staticmethod
+    def _decoded(
+        container: InputContainer, stream: VideoStream, seen: Callable[[Packet], None] | None = None
+    ) -> Generator[VideoFrame, None, None]:
+        """The frames of a stream as they are decoded; `seen` is called with every packet before."""
+        decode: Callable[[Packet], list[VideoFrame]] = stream.decode
+        name = stream.codec_context.codec.canonical_name
+        alpha = {value for key, value in stream.metadata.items() if key.lower() == "alpha_mode"}
+        if name in _ALPHA_DECODERS and "1" in alpha:
+            decoder = cast(av.VideoCodecContext, av.CodecContext.create(_ALPHA_DECODERS[name], "r"))
+
+            def decode(packet: Packet) -> list[VideoFrame]:
+                return decoder.decode(packet if packet.size else None)
+
+        for packet in container.demux(stream):
+            if packet.dts is not None and not packet.size:  # AVI: the frame before is repeated
+                continue
+            if seen is not None:
+                seen(packet)
+            yield from decode(packet)
 
     def _broken(self, error: av.FFmpegError) -> ValueError:
         return ValueError(f"{self.path}: the video is cut off or damaged ({error.strerror}).")
@@ -160,170 +292,53 @@ class VideoReader:
         The index has the edit list applied, which `stream.frames` has not; what is decoded but not shown (the frames
         between a key frame and the start of an edit) is marked there.
         """
-        if not _is_mp4(container) or not stream.frames:
+        if not is_mp4(container) or not stream.frames:
             return None
         return sum(1 for entry in stream.index_entries if not entry.is_discard)
 
-    # Folders of images
+    # Images
 
-    def _open_folder(self) -> None:
-        files = [file for file in self.path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-        self.names = sorted((file.name for file in files if not file.name.startswith(".")), key=_natural)
-        if not self.names:
-            raise ValueError(f"{self.path}: the folder has no images ({', '.join(IMAGE_SUFFIXES)}).")
-        self.num_frames = len(self.names)
-        self.fps = IMAGE_FOLDER_FPS
-        sizes = [self._image_size(name) for name in self.names]
-        self.width, self.height = sizes[0]
-        for name, size in zip(self.names, sizes, strict=True):
-            if size != sizes[0]:
+    def _open_images(self, kind: Kind, files: list[Path]) -> VideoProperties:
+        infos = [image_info(file) for file in files]
+        first = infos[0]
+        for file, info in zip(files, infos, strict=True):
+            if (info.width, info.height) != (first.width, first.height):
                 raise ValueError(
-                    f"{self.path}: all images must have one size, but {self.names[0]} is {self.width}x{self.height} "
-                    f"and {name} is {size[0]}x{size[1]}."
+                    f"{self.path}: all images must have one size, but {files[0].name} is "
+                    f"{first.width}x{first.height} and {file.name} is {info.width}x{info.height}."
                 )
-
-    def _image_size(self, name: str) -> tuple[int, int]:
-        """(width, height) as shown, from the header only."""
-        file = self.path / name
-        try:
-            with Image.open(file) as image:
-                if getattr(image, "n_frames", 1) > 1:
-                    raise ValueError(f"{file}: the file holds several images; give one file for each frame.")
-                turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientations with the axes swapped
-                return (image.height, image.width) if turned else image.size
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f"{file}: the image cannot be read ({error}).") from error
-
-    def _decode_folder(self, names: list[str]) -> Generator[np.ndarray, None, None]:
-        for name in names:
-            file = self.path / name
-            try:
-                with Image.open(file) as image:
-                    image.load()
-            except (OSError, SyntaxError) as error:
-                raise ValueError(f"{file}: the image cannot be read ({error}).") from error
-            yield image_to_rgb(ImageOps.exif_transpose(image), str(file))
-
-
-def image_to_rgb(image: Image.Image, name: str) -> np.ndarray:
-    """A PIL image as uint8 RGB of shape (H, W, 3).
-
-    Raises:
-        ValueError: the image has more than 8 bits a channel, or pixels that are not opaque; `name` says which one.
-    """
-    if image.mode in ("F", "I") or ";" in image.mode:
-        raise ValueError(f"{name}: images must have 8 bits a channel, but the mode of this one is {image.mode!r}.")
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        low, _ = image.getchannel("A").getextrema()
-        if low != 255:
-            raise ValueError(f"{name}: images must be opaque, but this one has transparent pixels.")
-    return np.array(image.convert("RGB"))
-
-
-def open_container(path: Path) -> InputContainer:
-    """Opens a video file with PyAV; ValueError names the file if it is not a video."""
-    try:
-        # an absolute path, so that a colon in a name is never taken for a protocol
-        container = av.open(os.path.abspath(path), mode="r", metadata_errors="replace")
-    except av.FFmpegError as error:
-        reason = "cut off or not a video" if isinstance(error, ValueError | EOFError) else "cannot be opened"
-        raise ValueError(f"{path}: {reason} ({error.strerror}).") from error
-    name = container.format.name
-    if name in ("image2", "tty") or name.endswith("_pipe"):
-        container.close()
-        raise ValueError(f"{path}: not a video; for images, give the folder that holds them.")
-    return container
-
-
-def _is_mp4(container: InputContainer) -> bool:
-    """Whether it is MP4 or QuickTime, which FFmpeg reads by one demuxer."""
-    return "mp4" in container.format.name.split(",")
-
-
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    for stream in container.streams.video:
-        if Disposition.attached_pic not in stream.disposition:  # such as the cover of a piece of music
-            return stream
-    raise ValueError(f"{path}: the file has no video stream.")
+        self.num_frames = len(files)
+        bits, grey = max(info.bits for info in infos), all(info.is_grey for info in infos)
+        # Many images have an alpha channel and no transparent pixel; only the pixels tell.
+        candidates = (file for file, info in zip(files, infos, strict=True) if info.has_alpha)
+        alpha = any(read_image(file)[1] is not None for file in candidates)
+        names = {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48be", (16, True): "rgba64be"}
+        if grey:
+            names = {(8, False): "gray", (8, True): "ya8", (16, False): "gray16be", (16, True): "ya16be"}
+        return VideoProperties(
+            path=self.path,
+            kind=kind,
+            codec="images",
+            width=first.width,
+            height=first.height,
+            pix_fmt=names[bits, alpha],
+            bit_depth=bits,
+            has_alpha=alpha,
+            is_grey=grey,
+            time_base=1 / IMAGE_FOLDER_FPS,
+            fps=IMAGE_FOLDER_FPS,
+        )
 
 
 def count_frames(path: str | os.PathLike[str]) -> int:
-    """Number of frames of a video file, by reading it once without decoding. For containers that do not declare it."""
-    with open_container(Path(path)) as container:
+    """Number of frames of a video, read once without decoding. For containers that do not declare it."""
+    path = Path(path)
+    if path.is_dir():
+        return len(list_images(path))
+    if is_image(path):
+        return 1
+    with open_container(path) as container:
         try:
-            return sum(1 for packet in container.demux(_video_stream(container, Path(path))) if packet.size)
+            return sum(1 for packet in container.demux(video_stream(container, path)) if packet.size)
         except av.FFmpegError as error:
             raise ValueError(f"{path}: the video is cut off or damaged ({error.strerror}).") from error
-
-
-def check_complete(path: Path) -> None:
-    """Raises a ValueError if a video file ends before the end that its own structure states.
-
-    FFmpeg reads a cut file up to the cut and reports its end as if it were whole. The outermost boxes of MP4 and
-    QuickTime (ISO/IEC 14496-12, 4.2), the segment of Matroska and WebM (RFC 9559) and the chunks of AVI (RIFF) state
-    their sizes, so that a cut shows before anything is decoded. Other kinds of file pass.
-    """
-    size = path.stat().st_size
-    if size == 0:
-        raise ValueError(f"{path}: the file is empty.")
-    try:
-        with path.open("rb") as file:
-            head = file.read(12)
-            if head[4:8] in _MP4_BOXES:
-                end = _mp4_end(file, size)
-            elif head[:4] == b"\x1a\x45\xdf\xa3":
-                end = _matroska_end(file)
-            elif head[:4] == b"RIFF" and head[8:] == b"AVI ":
-                end = 8 + struct.unpack("<I", head[4:8])[0]
-            else:
-                end = 0
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be opened ({error.strerror}).") from error
-    if end > size:
-        raise ValueError(f"{path}: the video is cut off: the file has {size} bytes of at least {end}.")
-
-
-def _mp4_end(file: BinaryIO, size: int) -> int:
-    """Where the last box begun in the file ends; 0 for a box that reaches to the end of the file whatever that is."""
-    start = 0
-    while start + 8 <= size:
-        file.seek(start)
-        length, kind = struct.unpack(">I4s", file.read(8))
-        if length == 1:
-            extended = file.read(8)
-            if len(extended) < 8:
-                return start + 16
-            length = struct.unpack(">Q", extended)[0]
-        if kind not in _MP4_BOXES or length < 8:  # what follows the video, or a box up to the end of the file
-            return 0
-        start += length
-    return start
-
-
-def _matroska_end(file: BinaryIO) -> int:
-    """Where the segment ends; 0 if it does not state its size, as in a live recording."""
-    file.seek(4)
-    header = _ebml_number(file)
-    file.seek(header, os.SEEK_CUR)
-    if file.read(4) != b"\x18\x53\x80\x67":
-        return 0
-    segment = _ebml_number(file)
-    return file.tell() + segment
-
-
-def _ebml_number(file: BinaryIO) -> int:
-    """The next variable-length size of EBML (RFC 8794, 4); 0 if it says "unknown" (all bits set) or is cut off."""
-    first = file.read(1)
-    if not first or not first[0]:
-        return 0
-    length = 9 - first[0].bit_length()
-    rest = file.read(length - 1)
-    value = int.from_bytes(bytes([first[0] & (1 << (8 - length)) - 1]) + rest, "big")
-    return 0 if len(rest) < length - 1 or value == (1 << 7 * length) - 1 else value
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key by which "frame2" comes before "frame10"."""
-    parts = re.split(r"([0-9]+)", name)  # text and numbers in turn
-    return [(int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts)] + [(-2, name)]

@@ -1,4 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import contextlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seeclear.video.reader import VideoReader, check_complete, count_frames
+from seeclear.video.completeness import check_complete
+from seeclear.video.inputs import read_input
+from seeclear.video.reader import VideoReader, count_frames
 
 MakeVideo = Callable[..., Path]
 Frames = Callable[..., np.ndarray]
@@ -164,9 +167,9 @@ def test_what_is_no_video(tmp_path: Path, make_video: MakeVideo) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ValueError, match=name):
             VideoReader(tmp_path / name)
-    Image.new("RGB", (8, 8)).save(tmp_path / "picture.png")
-    with pytest.raises(ValueError, match=r"picture\.png: not a video"):
-        VideoReader(tmp_path / "picture.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "picture.mp4", "PNG")
+    with pytest.raises(ValueError, match=r"picture\.mp4: not a video; the name of an image must end in \.png"):
+        VideoReader(tmp_path / "picture.mp4")
     with pytest.raises(ValueError, match=r"absent\.mp4: there is no such"):
         VideoReader(tmp_path / "absent.mp4")
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
@@ -243,11 +246,95 @@ def test_folder_faults(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize(("mode", "bits", "alpha", "grey"), [("I;16", 16, False, True), ("RGBA", 8, True, False)])
+def test_depth_and_alpha_of_images(tmp_path: Path, mode: str, bits: int, alpha: bool, grey: bool) -> None:
+    colour = {"I;16": 1000, "RGBA": (51, 102, 204, 128)}[mode]
+    Image.new(mode, (8, 6), colour).save(tmp_path / "a.png")
+    with VideoReader(tmp_path) as reader:
+        properties = reader.properties
+        assert (properties.bit_depth, properties.has_alpha, properties.is_grey) == (bits, alpha, grey)
+        (frame,) = reader.frames()
+    expected = [1000 / 65535] * 3 if grey else [0.2, 0.4, 0.8]
+    np.testing.assert_allclose(frame.rgb, np.broadcast_to(expected, (6, 8, 3)), atol=1e-6)
+    assert (frame.alpha is None) != alpha
+    if frame.alpha is not None:
+        np.testing.assert_allclose(frame.alpha, 128 / 255, atol=1e-6)
+    with pytest.raises(ValueError, match="opaque") if alpha else contextlib.nullcontext():
+        assert read_input(tmp_path)[0].shape == (1, 1, 3, 6, 8)
+
+
+def test_opaque_alpha_is_none(tmp_path: Path) -> None:
+    Image.new("RGBA", (8, 6), (1, 2, 3, 255)).save(tmp_path / "a.png")
+    with VideoReader(tmp_path) as reader:
+        assert not reader.properties.has_alpha and next(reader.frames()).alpha is None
+
+
+def test_floats_are_not_images(tmp_path: Path) -> None:
+    Image.new("F", (8, 8), 0.5).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif: images must have 8 or 16 bits a channel, but this one has 32"):
+        VideoReader(tmp_path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_16_bits_turned_by_exif_as_8_bits_are(tmp_path: Path, orientation: int) -> None:
+    pixels = np.arange(6 * 8, dtype=np.uint16).reshape(6, 8) * 257
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    Image.fromarray((pixels // 257).astype(np.uint8)).save(tmp_path / "b.png", exif=exif)
+    with VideoReader(tmp_path / "a.png") as deep, VideoReader(tmp_path / "b.png") as flat:
+        assert (deep.width, deep.height) == (flat.width, flat.height)
+        np.testing.assert_allclose(next(deep.frames()).rgb, next(flat.frames()).rgb, atol=1e-6)
+
+
+# Frames from any place on
+
+
 @pytest.mark.parametrize(
-    ("mode", "colour", "message"),
-    [("I;16", 1000, "8 bits"), ("RGBA", (1, 2, 3, 128), "opaque"), ("LA", (1, 0), "opaque")],
+    ("name", "settings"),
+    [("a.mp4", {}), ("a.mkv", {"times": [0, 7, 9, 30, 31, 60, 90], "time_base": Fraction(1, 90)}), ("a.ts", {})],
 )
-def test_images_that_would_lose_something(tmp_path: Path, mode: str, colour: object, message: str) -> None:
-    Image.new(mode, (8, 8), colour).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=rf"a\.png.*{message}"):
-        read(tmp_path)
+def test_frames_from_any_start_are_those_of_a_whole_run(make_video: MakeVideo, name: str, settings: dict) -> None:
+    codec = {"video_codec": "mpeg2video", "sound_codecs": ("mp2",)} if name == "a.ts" else {}
+    with VideoReader(make_video(name, **codec, **settings)) as reader:
+        whole = list(reader.frames())
+        assert [(frame.pts, frame.duration) for frame in whole] == reader.times()
+        for start in range(7):
+            part = list(reader.frames(start))
+            assert len(part) == 7 - start
+            for a, b in zip(part, whole[start:], strict=True):
+                assert (a.pts, a.duration) == (b.pts, b.duration)
+                np.testing.assert_array_equal(a.rgb, b.rgb)
+        for start, reason in ((-1, "at least 0"), (7, "below the number of frames, 7")):
+            with pytest.raises(ValueError, match=rf"`start` must be {reason}"):
+                list(reader.frames(start))
+
+
+def test_time_stamps_and_durations(make_video: MakeVideo) -> None:
+    times = [0, 7, 9, 30, 31, 60, 90]
+    path = make_video("a.mp4", times=times, time_base=Fraction(1, 90), sound_codecs=())
+    with VideoReader(path) as reader:
+        base = reader.properties.time_base
+        seen = [(pts * base, duration * base) for pts, duration in reader.times()]
+    assert [pts for pts, _ in seen] == [Fraction(time, 90) for time in times]
+    assert [duration for _, duration in seen][:-1] == [
+        Fraction(b - a, 90) for a, b in zip(times, times[1:], strict=False)
+    ]
+
+
+def test_bytes_are_the_rounded_floats(make_video: MakeVideo) -> None:
+    with VideoReader(make_video("a.mp4", pixel_format="yuv420p10le")) as reader:
+        assert (reader.properties.bit_depth, reader.properties.codec) == (10, "h264")
+        for pixels, frame in zip(reader, reader.frames(), strict=True):
+            np.testing.assert_array_equal(pixels, np.rint(frame.rgb * 255))
+
+
+def test_gif_cut_anywhere_is_an_error(tmp_path: Path, frames: Frames) -> None:
+    pictures = [Image.fromarray(frame) for frame in frames(4, 24, 32)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=40)
+    data = (tmp_path / "a.gif").read_bytes()
+    assert len(read(tmp_path / "a.gif")) == 4
+    for size in {*range(0, len(data), len(data) // 23), len(data) - 1}:
+        (tmp_path / "cut.gif").write_bytes(data[:size])
+        with pytest.raises(ValueError, match=r"cut\.gif"):
+            read(tmp_path / "cut.gif")

@@ -1,0 +1,150 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Images as frames of a video: one file each, 8 or 16 bits a channel, with alpha or without."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageOps
+
+from seeclear.video.pixels import read_pixels
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+
+_EXIF_ORIENTATION = 0x0112
+_TIFF_BITS_PER_SAMPLE = 258
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What the header of an image says."""
+
+    width: int
+    """Width as shown, in pixels: with the turn that EXIF asks for."""
+    height: int
+    """Height as shown, in pixels."""
+    bits: int
+    """8 or 16."""
+    has_alpha: bool
+    """Whether there may be transparent pixels."""
+    is_grey: bool
+
+
+def list_images(folder: Path) -> list[str]:
+    """Names of the images in a folder, "frame2" before "frame10".
+
+    Raises:
+        ValueError: there is none, or the folder cannot be read.
+    """
+    try:
+        files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+    except OSError as error:
+        raise ValueError(f"{folder}: cannot be opened ({error.strerror}).") from error
+    names = sorted((file.name for file in files if not file.name.startswith(".")), key=_natural)
+    if not names:
+        raise ValueError(f"{folder}: the folder has no images ({', '.join(IMAGE_SUFFIXES)}).")
+    return names
+
+
+def image_info(path: Path) -> ImageInfo:
+    """Size and kind of an image, from its header only.
+
+    Raises:
+        ValueError: not an image, several images, or more than 16 bits a channel.
+    """
+    with _explained(path), Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise ValueError(f"{path}: the file holds several images; give one file for each frame.")
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # the orientations with the axes swapped
+        width, height = (image.height, image.width) if turned else image.size
+        alpha = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+        return ImageInfo(
+            width, height, _bits(image, path), alpha, image.mode in ("1", "L", "LA", "I", "I;16", "I;16B")
+        )
+
+
+def read_image(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """An image as (RGB (H, W, 3), alpha (H, W) or None where it is opaque), float32 in [0, 1], turned as EXIF asks.
+
+    Raises:
+        ValueError: it is damaged or cut off, or has more than 16 bits a channel.
+    """
+    with _explained(path), Image.open(path) as image:
+        bits = _bits(image, path)
+        image.load()  # of 16 bits as well: this shows a cut file and false checksums, which FFmpeg passes over
+        if bits == 16:
+            rgb, alpha = _read_deep(path)
+            turn = image.getexif().get(_EXIF_ORIENTATION, 1)
+            rgb, alpha = _turned(rgb, turn), None if alpha is None else _turned(alpha, turn)
+        else:
+            upright = ImageOps.exif_transpose(image)
+            alpha = None
+            if "A" in upright.getbands() or "a" in upright.getbands() or "transparency" in upright.info:
+                upright = upright.convert("RGBA")
+                alpha = np.asarray(upright.getchannel("A"), np.float32) / 255
+            rgb = np.asarray(upright.convert("RGB"), np.float32) / 255
+    return rgb, None if alpha is None or (alpha == 1).all() else alpha
+
+
+def _bits(image: Image.Image, path: Path) -> int:
+    """Bits a channel, 8 or 16: PIL reads colour of 16 bits as if it had 8, so that its mode does not tell."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            head = file.read(25)
+        return 16 if head[24:] == b"\x10" else 8
+    if image.format == "TIFF":
+        bits = max(getattr(image, "tag_v2", {}).get(_TIFF_BITS_PER_SAMPLE, (8,)))
+        if bits > 16 or image.mode == "F":
+            raise ValueError(f"{path}: images must have 8 or 16 bits a channel, but this one has {bits}.")
+        return 16 if bits > 8 else 8
+    if image.mode in ("F", "I") or ";" in image.mode:
+        raise ValueError(f"{path}: images must have 8 or 16 bits a channel, but the mode of this one is {image.mode}.")
+    return 8
+
+
+def _read_deep(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """A PNG or TIFF of 16 bits a channel, by FFmpeg, as stored."""
+    demuxer = "png_pipe" if path.suffix.lower() == ".png" else "tiff_pipe"
+    with av.open(os.path.abspath(path), format=demuxer) as container:
+        frame = next(container.decode(video=0))
+        if frame.is_corrupt:
+            raise ValueError("damaged")
+        return read_pixels(frame, demuxer)
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored pixels as they are to be shown (EXIF 2.3, tag 274)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Any fault of a decoder as a ValueError that names the file: on damaged input PIL raises nearly every kind."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith(str(path)):
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: the image cannot be read ({reason}).") from error
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key by which "frame2" comes before "frame10"."""
+    parts = re.split(r"([0-9]+)", name)  # text and numbers in turn
+    return [(int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts)] + [(-2, name)]

@@ -1,0 +1,186 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""What PyAV cannot have FFmpeg write into Matroska and WebM: pixel aspect ratio, frame rate and rotation.
+
+FFmpeg leaves unused space behind the list of contents at the head of its files. The elements missing from the track
+are inserted by moving what lies between that space and the track into it, so that nothing behind moves.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+# Element ids of RFC 9559 and RFC 8794.
+_SEGMENT, _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x18538067, 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
+_VOID, _CRC, _TRACKS, _TRACK, _TRACK_TYPE = 0xEC, 0xBF, 0x1654AE6B, 0xAE, 0x83
+_DEFAULT_DURATION, _VIDEO = 0x23E383, 0xE0
+_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
+_PROJECTION, _PROJECTION_TYPE, _PROJECTION_ROLL = 0x7670, 0x7671, 0x7675
+
+_MASTERS = {_SEEK_HEAD, _SEEK, _TRACKS, _TRACK, _VIDEO}
+
+
+@dataclass
+class _Element:
+    """An EBML element: of a master the children, of any other the data."""
+
+    id: int
+    data: bytes = b""
+    children: list[_Element] = field(default_factory=list)
+
+    def find(self, *ids: int) -> _Element | None:
+        return next((child for child in self.children if child.id in ids), None)
+
+    def drop(self, *ids: int) -> None:
+        self.children = [child for child in self.children if child.id not in ids]
+
+    def encode(self) -> bytes:
+        """The element as bytes; a checksum among its children is set anew."""
+        data = self.data
+        if self.children:
+            data = b"".join(child.encode() for child in self.children if child.id != _CRC)
+            if self.find(_CRC) is not None:  # always the first child (RFC 8794, 11.3.1)
+                data = _Element(_CRC, struct.pack("<I", zlib.crc32(data))).encode() + data
+        return _id_bytes(self.id) + _size_bytes(len(data)) + data
+
+
+def complete_track(
+    path: Path,
+    sample_aspect_ratio: Fraction | None = None,
+    fps: Fraction | None = None,
+    rotation: int | None = None,
+) -> None:
+    """Adds to the first video track of a Matroska or WebM file written by FFmpeg.
+
+    Args:
+        path: the file.
+        sample_aspect_ratio: width of a pixel over its height.
+        fps: frames per second, on average where they vary; the time stamps count all the same.
+        rotation: degrees by which frames are turned counter-clockwise when they are shown.
+
+    Raises:
+        ValueError: the file has no video track, or no space is left for what is to be added.
+    """
+    with path.open("r+b") as file:
+        head = file.read(1 << 20)
+        start = _start_of_segment(head, path)
+        elements = []  # (element id, start, start of the data, end) of the first ones in the segment
+        place = start
+        while place < len(head):
+            element_id, data, end = _header(head, place)
+            elements.append((element_id, place, data, end))
+            if element_id == _TRACKS:
+                break
+            place = end
+        ids = [element_id for element_id, *_ in elements]
+        if ids[:2] != [_SEEK_HEAD, _VOID] or ids[-1] != _TRACKS:
+            raise ValueError(f"{path}: not a Matroska file as FFmpeg writes it.")
+        contents = _parse(head[elements[0][1] : elements[0][3]])
+        tracks = _parse(head[elements[-1][1] : elements[-1][3]])
+        _complete(tracks, path, sample_aspect_ratio, fps, rotation)
+        encoded = tracks.encode()
+        before, after = elements[1][3], elements[-1][1]  # what lies between moves forward
+        end = elements[-1][3]
+        growth = len(encoded) - (end - after)
+        _move_entries(contents, elements[1][3] - start, end - start, growth)
+        listing = contents.encode()
+        free = end - elements[0][1] - len(listing) - (after - before) - len(encoded)
+        if free < 9:
+            raise ValueError(f"{path}: the head of the file has no space left for the properties of the video.")
+        void = _id_bytes(_VOID) + (1 << 56 | free - 9).to_bytes(8, "big") + bytes(free - 9)
+        file.seek(elements[0][1])
+        file.write(listing + void + head[before:after] + encoded)
+
+
+def display_size(width: int, height: int, ratio: Fraction) -> tuple[int, int]:
+    """Size in square pixels of exactly the shape that `width` x `height` pixels of that ratio have."""
+    if width * ratio.numerator % ratio.denominator == 0:
+        return width * ratio.numerator // ratio.denominator, height
+    if height * ratio.denominator % ratio.numerator == 0:
+        return width, height * ratio.denominator // ratio.numerator
+    return width * ratio.numerator, height * ratio.denominator
+
+
+def _complete(
+    tracks: _Element, path: Path, ratio: Fraction | None, fps: Fraction | None, rotation: int | None
+) -> None:
+    kinds = [(track, track.find(_TRACK_TYPE)) for track in tracks.children if track.id == _TRACK]
+    track = next((track for track, kind in kinds if kind is not None and kind.data[-1:] == b"\x01"), None)
+    video = None if track is None else track.find(_VIDEO)
+    if track is None or video is None:
+        raise ValueError(f"{path}: the file has no video track.")
+    if fps is not None and track.find(_DEFAULT_DURATION) is None:
+        nanoseconds = round(10**9 / fps)
+        track.children.insert(track.children.index(video), _Element(_DEFAULT_DURATION, _number(nanoseconds)))
+    if ratio is not None:
+        width, height = (int.from_bytes(_data(video, element_id), "big") for element_id in (0xB0, 0xBA))
+        shown = display_size(width, height, ratio)
+        video.drop(_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT)
+        video.children += [_Element(_DISPLAY_WIDTH, _number(shown[0])), _Element(_DISPLAY_HEIGHT, _number(shown[1]))]
+    if rotation:
+        video.drop(_PROJECTION)
+        roll = [_Element(_PROJECTION_TYPE, b"\x00"), _Element(_PROJECTION_ROLL, struct.pack(">f", rotation))]
+        video.children.append(_Element(_PROJECTION, children=roll))
+
+
+def _move_entries(contents: _Element, first: int, end: int, growth: int) -> None:
+    """Moves the places named in the list of contents for elements in [first, end) of the segment by -growth."""
+    for seek in contents.children:
+        position = seek.find(_SEEK_POSITION)
+        if position is not None:
+            value = int.from_bytes(position.data, "big")
+            if first <= value < end:
+                position.data = (value - growth).to_bytes(len(position.data), "big")
+
+
+def _data(parent: _Element, element_id: int) -> bytes:
+    element = parent.find(element_id)
+    return b"" if element is None else element.data
+
+
+def _start_of_segment(head: bytes, path: Path) -> int:
+    if head[:4] != b"\x1a\x45\xdf\xa3":
+        raise ValueError(f"{path}: not a Matroska file.")
+    _, _, end = _header(head, 0)
+    element_id, data, _ = _header(head, end)
+    if element_id != _SEGMENT:
+        raise ValueError(f"{path}: not a Matroska file.")
+    return data
+
+
+def _parse(data: bytes) -> _Element:
+    element_id, start, end = _header(data, 0)
+    if element_id not in _MASTERS:
+        return _Element(element_id, data[start:end])
+    children = []
+    while start < end:
+        _, _, after = _header(data, start)
+        children.append(_parse(data[start:after]))
+        start = after
+    return _Element(element_id, children=children)
+
+
+def _header(data: bytes, start: int) -> tuple[int, int, int]:
+    """(id, start of the data, end) of the element at `start`."""
+    length = 9 - data[start].bit_length()
+    element_id = int.from_bytes(data[start : start + length], "big")
+    start += length
+    length = 9 - data[start].bit_length()
+    size = int.from_bytes(data[start : start + length], "big") - (1 << 7 * length)
+    return element_id, start + length, start + length + size
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(max(1, (value.bit_length() + 7) // 8), "big")
+
+
+def _id_bytes(element_id: int) -> bytes:
+    return element_id.to_bytes((element_id.bit_length() + 7) // 8, "big")
+
+
+def _size_bytes(size: int) -> bytes:
+    length = next(length for length in range(1, 9) if size < (1 << 7 * length) - 1)
+    return (size | 1 << 7 * length).to_bytes(length, "big")
