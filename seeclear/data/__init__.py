@@ -1,29 +1,59 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Training and validation data: sources of frames, degradations, and the data sets made of them."""
 
-from .augmentation import augment, random_augment
-from .clips import ClipDataset, ClipSample, ValidationClip, ValidationClips, degrade
+from .augmentation import Augmentation, augment, draw_augmentation, random_augment
+from .clips import ClipDataset, ClipSample, ValidationClip, ValidationClips, degrade, texture
 from .degradations import BicubicDegradation, Degradation, GaussianDegradation
 from .folders import REFERENCE_VALIDATION_CLIPS, open_sources, read_source_list, reference_validation_paths
+from .realworld import (
+    GaussianBlur,
+    H264Compression,
+    JpegCompression,
+    RealWorldDegradation,
+    Resize,
+    SensorNoise,
+    Sometimes,
+    Transform,
+)
 from .sources import FrameFolder, Photo, Source, VideoFile
+from .standard import REDS4, VID4, davis, davis_annotations, open_dataset, reds, vid4, vimeo90k
 
 __all__ = [
+    "REDS4",
     "REFERENCE_VALIDATION_CLIPS",
+    "VID4",
+    "Augmentation",
     "BicubicDegradation",
     "ClipDataset",
     "ClipSample",
     "Degradation",
     "FrameFolder",
+    "GaussianBlur",
     "GaussianDegradation",
+    "H264Compression",
+    "JpegCompression",
     "Photo",
+    "RealWorldDegradation",
+    "Resize",
+    "SensorNoise",
+    "Sometimes",
     "Source",
+    "Transform",
     "ValidationClip",
     "ValidationClips",
     "VideoFile",
     "augment",
+    "davis",
+    "davis_annotations",
     "degrade",
+    "draw_augmentation",
+    "open_dataset",
     "open_sources",
     "random_augment",
     "read_source_list",
+    "reds",
     "reference_validation_paths",
+    "texture",
+    "vid4",
+    "vimeo90k",
 ]

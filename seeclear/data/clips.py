@@ -11,16 +11,24 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..resize import to_uint8
-from .augmentation import random_augment
+from .augmentation import augment, draw_augmentation
 from .degradations import BicubicDegradation, Degradation
 from .sources import FrameFolder, Frames, Source, VideoFile
 
 
-class ClipSample(TypedDict):
+class ClipPair(TypedDict):
     """A clip as 8-bit RGB: `low_res` (F, 3, h, w) and `ground_truth` (F, 3, scale * h, scale * w)."""
 
     low_res: Tensor
     ground_truth: Tensor
+
+
+class ClipSample(ClipPair):
+    """With its `place`, int64 (9,): index of the source, first frame, frame step; top and left of the crop in the
+    augmented low-resolution frame; whether it is mirrored horizontally, vertically, transposed, reversed in time.
+    """
+
+    place: Tensor
 
 
 def _to_tensor(frames: Frames) -> Tensor:
@@ -28,18 +36,31 @@ def _to_tensor(frames: Frames) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)).copy())
 
 
-def degrade(ground_truth: Tensor, degradation: Degradation) -> Tensor:
-    """Low-resolution frames (F, 3, h, w), uint8, of frames (F, 3, H, W), uint8."""
-    return to_uint8(degradation(ground_truth.float() / 255))
+def degrade(ground_truth: Tensor, degradation: Degradation, rng: np.random.Generator | None = None) -> Tensor:
+    """Low-resolution frames (F, 3, h, w), uint8, of frames (F, 3, H, W), uint8; `rng` for what is random in it."""
+    return to_uint8(degradation(ground_truth.float() / 255, rng))
+
+
+def texture(frame: Frames, scale: int) -> float:
+    """How much of a frame (H, W, 3) a reduction by `scale` loses: the variance inside its blocks, in grey levels^2."""
+    height, width = (n // scale * scale for n in frame.shape[:2])
+    blocks = frame[:height, :width].reshape(height // scale, scale, width // scale, scale, 3).astype(np.float32)
+    return float(blocks.var(axis=(1, 3)).mean())
+
+
+def _low_res_of(source: Source) -> Source | None:
+    """The low-resolution version that a source comes with; most have none."""
+    return getattr(source, "low_res", None)
 
 
 class ClipDataset(Dataset[ClipSample]):
     """An endless choice of clips: sample i depends on `seed` and i alone, whatever the number of workers.
 
     A sample is drawn so: a source by its weight, a frame step and a first frame, an augmentation, a crop on the grid
-    of the low-resolution frame. The low-resolution crop is made from the high-resolution crop and a margin around it
-    that is cut off again, so it equals the crop of the whole frame's degradation. Windows with a scene cut are drawn
-    again.
+    of the low-resolution frame, and what is random in the degradation. The low-resolution crop is made from the
+    high-resolution crop and a margin around it that is cut off again, so with "BI" and "BD" it equals the crop of the
+    whole frame's degradation; for sources that come with low-resolution frames it is cut from these. Windows with a
+    scene cut are drawn again.
 
     Args:
         sources: what to cut from; each must be large and long enough for one crop.
@@ -47,11 +68,14 @@ class ClipDataset(Dataset[ClipSample]):
         crop_size: height and width of the low-resolution crop.
         scale: high over low resolution.
         num_samples: the length of the data set.
-        degradation: makes the low resolution; "BI" unless given.
+        degradation: makes the low resolution of sources that have none of their own; "BI" unless given.
         seed: of all random choices.
         max_frame_step: frames of a sample are 1 to this many frames of the source apart.
         cut_threshold: a window is taken for a scene cut when two consecutive low-resolution crops differ by more than
             this on average, in grey levels of 255.
+        texture_candidates: crops to choose from; of more than one, the one with most `texture` in the middle frame is
+            taken. Many crops of real videos are flat and teach nothing.
+        texture_probability: the share of the samples in which there is such a choice; the others take the first crop.
     """
 
     MARGIN = 4
@@ -69,15 +93,20 @@ class ClipDataset(Dataset[ClipSample]):
         seed: int = 0,
         max_frame_step: int = 1,
         cut_threshold: float = 48.0,
+        texture_candidates: int = 1,
+        texture_probability: float = 1.0,
     ) -> None:
         for name, value in [
             ("clip_length", clip_length),
             ("crop_size", crop_size),
             ("num_samples", num_samples),
             ("max_frame_step", max_frame_step),
+            ("texture_candidates", texture_candidates),
         ]:
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1, but is {value}.")
+        if not 0 <= texture_probability <= 1:
+            raise ValueError(f"`texture_probability` must be in [0, 1], but is {texture_probability}.")
         if not sources:
             raise ValueError("`sources` must hold at least one source, but is empty.")
         for source in sources:
@@ -85,6 +114,12 @@ class ClipDataset(Dataset[ClipSample]):
                 raise ValueError(
                     f"The source {source.name!r} has {len(source)} frames of {source.size} (height, width); a sample "
                     f"takes `clip_length` = {clip_length} frames of at least {crop_size * scale} pixels a side."
+                )
+            low_res = _low_res_of(source)
+            if low_res is not None and source.size[0] != low_res.size[0] * scale:
+                raise ValueError(
+                    f"The low resolution of the source {source.name!r} is {low_res.size}, that of {source.size} by "
+                    f"another factor than `scale` = {scale}."
                 )
         self.degradation = BicubicDegradation(scale) if degradation is None else degradation
         if self.degradation.scale != scale:
@@ -97,6 +132,7 @@ class ClipDataset(Dataset[ClipSample]):
         self.clip_length, self.crop_size, self.scale = clip_length, crop_size, scale
         self.num_samples, self.seed, self.max_frame_step = num_samples, seed, max_frame_step
         self.cut_threshold = cut_threshold
+        self.texture_candidates, self.texture_probability = texture_candidates, texture_probability
 
     def __len__(self) -> int:
         return self.num_samples
@@ -112,25 +148,50 @@ class ClipDataset(Dataset[ClipSample]):
         raise ValueError(f"`sources`: {self.MAX_DRAWS} windows drawn in a row had a scene cut in them.")
 
     def _draw(self, rng: np.random.Generator) -> ClipSample:
-        source = self.sources[int(rng.choice(len(self.sources), p=self.probabilities))]
+        index = int(rng.choice(len(self.sources), p=self.probabilities))
+        source = self.sources[index]
         gaps = self.clip_length - 1
         max_step = min(self.max_frame_step, (len(source) - 1) // gaps) if gaps else 1
         step = int(rng.integers(1, max_step + 1))
         start = int(rng.integers(0, len(source) - gaps * step))
-        frames = random_augment(source.frames(start, self.clip_length, step), rng)
+        augmentation = draw_augmentation(rng)
+        frames = augment(source.frames(start, self.clip_length, step), *augmentation)
+        top, left = self._draw_crop(frames, rng)
 
         block, slices = [], []
-        for pixels in (frames.shape[1], frames.shape[2]):
-            low_res_size = pixels // self.scale
-            first = int(rng.integers(0, low_res_size - self.crop_size + 1))
+        for pixels, first in ((frames.shape[1], top), (frames.shape[2], left)):
             outer = max(0, first - self.MARGIN)
-            stop = min(low_res_size, first + self.crop_size + self.MARGIN)
+            stop = min(pixels // self.scale, first + self.crop_size + self.MARGIN)
             block.append(slice(outer * self.scale, stop * self.scale))
             slices.append(slice(first - outer, first - outer + self.crop_size))
         with_margin = _to_tensor(frames[:, block[0], block[1]])
-        low_res = degrade(with_margin, self.degradation)[..., slices[0], slices[1]]
         rows, columns = (slice(s.start * self.scale, s.stop * self.scale) for s in slices)
-        return {"low_res": low_res.contiguous(), "ground_truth": with_margin[..., rows, columns].contiguous()}
+        ground_truth = with_margin[..., rows, columns].contiguous()
+        own_low_res = _low_res_of(source)
+        if own_low_res is None:
+            low_res = degrade(with_margin, self.degradation, rng)[..., slices[0], slices[1]].contiguous()
+        else:
+            small = augment(own_low_res.frames(start, self.clip_length, step), *augmentation)
+            low_res = _to_tensor(small[:, top : top + self.crop_size, left : left + self.crop_size])
+        place = torch.tensor([index, start, step, top, left, *augmentation], dtype=torch.int64)
+        return {"low_res": low_res, "ground_truth": ground_truth, "place": place}
+
+    def _draw_crop(self, frames: Frames, rng: np.random.Generator) -> tuple[int, int]:
+        """The top and the left of a crop of frames (F, H, W, 3), in low-resolution pixels."""
+        limits = [n // self.scale - self.crop_size + 1 for n in frames.shape[1:3]]
+        first = tuple(int(rng.integers(0, limit)) for limit in limits)
+        if self.texture_candidates == 1 or rng.random() >= self.texture_probability:
+            return first[0], first[1]
+        others = rng.integers(0, limits, size=(self.texture_candidates - 1, 2)).tolist()
+        middle = frames[len(frames) // 2]
+        side = self.crop_size * self.scale
+
+        def texture_at(corner: Sequence[int]) -> float:
+            top, left = (n * self.scale for n in corner)
+            return texture(middle[top : top + side, left : left + side], self.scale)
+
+        best = max([first, *others], key=texture_at)
+        return best[0], best[1]
 
     def _has_cut(self, low_res: Tensor) -> bool:
         if len(low_res) < 2:
@@ -139,7 +200,7 @@ class ClipDataset(Dataset[ClipSample]):
         return bool(difference.max() > self.cut_threshold)
 
 
-class ValidationClip(ClipSample):
+class ValidationClip(ClipPair):
     """A whole clip with the name of its source."""
 
     name: str

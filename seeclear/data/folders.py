@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from .sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, FrameFolder, Photo, Source, VideoFile, image_files
+from .standard import open_dataset
 
 SourceKind = Literal["auto", "photos"]
 
@@ -92,7 +93,9 @@ def _candidates(path: Path, kind: SourceKind, is_root: bool = True) -> list[Path
     return found
 
 
-_ENTRY_KEYS = {"path", "kind", "downscale", "exclude", "weight"}
+_FOLDER_KEYS = {"kind", "downscale"}
+_DATASET_KEYS = {"split", "low_res"}
+_ENTRY_KEYS = {"path", "exclude", "weight", "dataset"} | _FOLDER_KEYS | _DATASET_KEYS
 
 
 def read_source_list(
@@ -106,7 +109,9 @@ def read_source_list(
     A text file has one path a line (blank lines and lines that begin with # are skipped). A JSON file is
     `{"exclude": [names], "sources": [entry, ...]}`; an entry is a path, or `{"path": ..., "kind": "auto" or "photos",
     "downscale": whole number, "exclude": [names], "weight": factor on how often its sources are drawn}` where all but
-    the path may be left out. Each path is opened with `open_sources`.
+    the path may be left out; such a path is opened with `open_sources`. An entry with "dataset" ("reds", "vimeo90k",
+    "davis" or "vid4") is the root of that data set, opened with `open_dataset`; it has "split" and "low_res" (true
+    for the low resolution that comes with the data set) in place of "kind" and "downscale".
 
     Args:
         list_file: the list; one that ends with .json is JSON.
@@ -145,15 +150,31 @@ def read_source_list(
                 f"An entry of {str(list_file)!r} must be a path, or an object with a path and keys of "
                 f"{sorted(_ENTRY_KEYS)}, but is {item!r}."
             )
-        opened = open_sources(
-            base / entry["path"],
-            exclude=exclude | set(entry.get("exclude", [])),
-            cache=cache,
-            kind=cast(SourceKind, entry.get("kind", "auto")),
-            downscale=entry.get("downscale", 1),
-            photo_size=photo_size,
-        )
+        names = exclude | set(entry.get("exclude", []))
+        if "dataset" in entry:
+            opened = _open_dataset_entry(entry, base, names, cache, list_file)
+        elif set(entry) & _DATASET_KEYS:
+            raise ValueError(f"An entry of {str(list_file)!r} has keys that need 'dataset': {item!r}.")
+        else:
+            opened = open_sources(
+                base / entry["path"],
+                exclude=names,
+                cache=cache,
+                kind=cast(SourceKind, entry.get("kind", "auto")),
+                downscale=entry.get("downscale", 1),
+                photo_size=photo_size,
+            )
         for source in opened:
             source.weight *= entry.get("weight", 1.0)
         sources.extend(opened)
     return sources
+
+
+def _open_dataset_entry(
+    entry: dict[str, Any], base: Path, exclude: Collection[str], cache: bool, list_file: Path
+) -> list[Source]:
+    if set(entry) & _FOLDER_KEYS:
+        raise ValueError(f"An entry of {str(list_file)!r} with 'dataset' cannot have {sorted(_FOLDER_KEYS)}: {entry}.")
+    low_res = bool(entry.get("low_res", False))
+    opened = open_dataset(entry["dataset"], base / entry["path"], entry.get("split"), low_res, cache)
+    return [source for source in opened if source.name not in exclude]

@@ -1,7 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Where high-resolution frames come from: folders of frames, videos, and photographs under a moving camera."""
 
+import itertools
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
+    import av
     import av.container
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -45,38 +48,107 @@ def _check_range(name: str, length: int, start: int, count: int, step: int) -> N
         raise ValueError(f"`start`, `count`, `step` = {start}, {count}, {step} leave the {length} frames of {name!r}.")
 
 
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key by which "frame2" comes before "frame10"."""
+    parts = re.split(r"([0-9]+)", name)  # text and numbers in turn
+    return [(int(part), "") if i % 2 else (-1, part) for i, part in enumerate(parts)] + [(-2, name)]
+
+
 def image_files(folder: Path) -> list[Path]:
-    """The images directly inside a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    """The images directly inside a folder, in natural order of their names; hidden files are none."""
+    files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    return sorted(files, key=lambda path: natural_key(path.name))
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Opens an image; ValueError names the file if it is none or breaks off."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"The image {str(path)!r} cannot be read: {error}") from error
+
+
+def bits_a_channel(image: Image.Image) -> int:
+    """PIL reads PNG and TIFF files of 16-bit colours as 8 bits without a word; their headers tell."""
+    if image.mode.startswith(("I", "F")):
+        return 16 if "16" in image.mode else 32
+    tiles = getattr(image, "tile", [])  # (decoder, area, offset, arguments), the raw mode among the arguments
+    if image.format == "PNG" and tiles and "16" in str(tiles[0][3]):
+        return 16
+    bits = getattr(image, "tag_v2", {}).get(258, 8)  # BitsPerSample of TIFF
+    return max(bits) if isinstance(bits, tuple) else bits
 
 
 def read_image(path: Path) -> Frames:
-    """(H, W, 3), RGB."""
-    with Image.open(path) as image:
+    """(H, W, 3), RGB.
+
+    Raises:
+        ValueError: the file is no image, breaks off, has more than 8 bits a channel or pixels that are not opaque.
+    """
+    with open_image(path) as image:
+        bits = bits_a_channel(image)
+        if bits > 8:
+            raise ValueError(f"Images must have 8 bits a channel, but {str(path)!r} has {bits}.")
+        image.load()
+        if "A" in image.getbands() or "transparency" in image.info:
+            rgba = image.convert("RGBA")
+            if rgba.getchannel("A").getextrema()[0] != 255:
+                raise ValueError(f"Images must be opaque, but {str(path)!r} has transparent pixels.")
         return np.asarray(image.convert("RGB"))
 
 
 class FrameFolder:
-    """A clip stored as a folder of equally large images, ordered by name.
+    """A clip stored as a folder of equally large images, in natural order of their names.
 
     Args:
         path: the folder.
         cache: keep all frames in memory, decoded once, now.
+        size: height and width of all frames where a data set's description says so; otherwise the headers of all
+            files are read now.
+        low_res: the folder of the low-resolution versions of the same frames, for data sets that come with them.
 
     Raises:
-        ValueError: the folder holds no image, or (when read) images of different sizes.
+        ValueError: the folder holds no image, images of different sizes or one that cannot be read (the pixels are
+            read now with `cache`, else when they are asked for); `low_res` has another number of frames, or frames
+            of which no whole factor makes the size of these.
     """
 
-    def __init__(self, path: str | Path, cache: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        cache: bool = False,
+        size: tuple[int, int] | None = None,
+        low_res: "FrameFolder | None" = None,
+    ) -> None:
         self.path = Path(path)
         self.name = self.path.name
         self.files = image_files(self.path) if self.path.is_dir() else []
         if not self.files:
             raise ValueError(f"`path` must be a folder with images in it, but {str(path)!r} is not.")
-        with Image.open(self.files[0]) as image:
-            self.size = (image.height, image.width)
+        self.size = self._common_size() if size is None else size
         self.weight = math.sqrt(len(self.files))
+        self.low_res = low_res
+        if low_res is not None:
+            factors = {n // m for n, m in zip(self.size, low_res.size, strict=True)}
+            exact = all(n % m == 0 for n, m in zip(self.size, low_res.size, strict=True))
+            if len(low_res) != len(self) or len(factors) != 1 or not exact:
+                raise ValueError(
+                    f"{str(low_res.path)!r} has {len(low_res)} frames of {low_res.size}; they are no smaller versions "
+                    f"of the {len(self)} frames of {self.size} in {str(path)!r}."
+                )
         self._cached = self._read(self.files) if cache else None
+
+    def _common_size(self) -> tuple[int, int]:
+        """(height, width) by the headers of the files."""
+        sizes = []
+        for file in self.files:
+            with open_image(file) as image:
+                sizes.append((image.height, image.width))
+            if sizes[-1] != sizes[0]:
+                raise ValueError(f"{str(file)!r} is {sizes[-1]}, other frames of its folder are {sizes[0]}.")
+        return sizes[0]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -102,7 +174,8 @@ class VideoFile:
     Args:
         path: the file.
         downscale: reduce every frame by this whole factor (bicubic, antialiased), against compression artefacts.
-        cache: keep all frames in memory, decoded once, now. Without it every access decodes from the file's start.
+        cache: keep all frames in memory, decoded once, now. Without it an access decodes from the key frame before
+            the first frame asked for, or from the file's start where its packets carry no time stamps.
 
     Raises:
         ValueError: the file is missing, is not a video or has no frames; `downscale` is less than 1.
@@ -119,9 +192,13 @@ class VideoFile:
         first = next(self._decode(), None)
         if first is None:
             raise ValueError(f"`path` must be a video with frames, but {str(path)!r} has none.")
-        self.size = (first.shape[0], first.shape[1])
-        self._cached = np.stack(list(self._decode())) if cache else None
-        self._length = self._count() if self._cached is None else len(self._cached)
+        self.size = self._to_rgb(first).shape[:2]
+        self._cached = np.stack([self._to_rgb(frame) for frame in self._decode()]) if cache else None
+        times = self._packet_times() if self._cached is None else []
+        self._length = len(times) if self._cached is None else len(self._cached)
+        known = [time for time in times if time is not None]
+        # what each frame is found by after a jump; empty where that is not possible
+        self._times = sorted(known) if len(set(known)) == len(times) else []
         self.weight = math.sqrt(self._length)
 
     def __len__(self) -> int:
@@ -140,31 +217,46 @@ class VideoFile:
         except av.FFmpegError as error:
             raise ValueError(f"{str(self.path)!r} cannot be decoded as a video: {error}") from error
 
-    def _count(self) -> int:
-        """The number of frames by the file's packets, without decoding them."""
+    def _packet_times(self) -> list[int | None]:
+        """The time stamps of the frames' packets, without decoding them, in order of the file."""
         with self._open() as container:
-            return sum(1 for packet in container.demux(video=0) if packet.size)
+            return [p.pts for p in container.demux(video=0) if p.size and not p.is_discard]
 
-    def _decode(self) -> Iterator[Frames]:
+    def _decode(self, start: int | None = None) -> "Iterator[av.VideoFrame]":
+        """All frames; or those from the key frame at or before the time stamp `start` on."""
         with self._open() as container:
-            for frame in container.decode(video=0):
-                width, height = frame.width // self.downscale, frame.height // self.downscale
-                image = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC")
-                yield cast(Frames, image)
+            if start is not None:
+                container.seek(start, stream=container.streams.video[0])
+            yield from container.decode(video=0)
+
+    def _to_rgb(self, frame: "av.VideoFrame") -> Frames:
+        width, height = frame.width // self.downscale, frame.height // self.downscale
+        return cast(Frames, frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC"))
+
+    def _after_jump(self, wanted: range) -> list[Frames]:
+        """Those of the wanted frames that decoding from a key frame gives intact."""
+        times = [self._times[i] for i in wanted]
+        kept: list[Frames] = []
+        for frame in self._decode(times[0]):
+            if frame.pts is None or frame.is_corrupt or frame.pts > times[len(kept)]:
+                break
+            if frame.pts == times[len(kept)]:
+                kept.append(self._to_rgb(frame))
+                if len(kept) == len(wanted):
+                    break
+        return kept
 
     def frames(self, start: int, count: int, step: int = 1) -> Frames:
         _check_range(self.name, len(self), start, count, step)
-        stop = start + (count - 1) * step + 1
+        wanted = range(start, start + (count - 1) * step + 1, step)
         if self._cached is not None:
-            return self._cached[start:stop:step]
-        kept = []
-        for i, frame in enumerate(self._decode()):
-            if i >= stop:
-                break
-            if i >= start and (i - start) % step == 0:
-                kept.append(frame)
+            return self._cached[wanted.start : wanted.stop : step]
+        kept = self._after_jump(wanted) if self._times else []
+        if len(kept) < count:  # no time stamps, or a key frame that does not stand alone: from the start
+            frames = itertools.islice(self._decode(), wanted.stop)
+            kept = [self._to_rgb(frame) for i, frame in enumerate(frames) if i in wanted]
         if len(kept) < count:
-            raise ValueError(f"{str(self.path)!r} ends before its frame {stop - 1}: it is damaged.")
+            raise ValueError(f"{str(self.path)!r} ends before its frame {wanted[-1]}: it is damaged.")
         return np.stack(kept)
 
 
@@ -181,7 +273,8 @@ class Photo:
         cache: keep the photograph in memory, decoded once, now.
 
     Raises:
-        ValueError: the photograph's shorter side is less than `MARGIN` times the window's longer side.
+        ValueError: the file cannot be read; the photograph's shorter side is less than `MARGIN` times the window's
+            longer side.
     """
 
     MARGIN = 1.15
@@ -196,7 +289,7 @@ class Photo:
         self.path = Path(path)
         self.name = self.path.name
         self.size = size
-        with Image.open(self.path) as image:
+        with open_image(self.path) as image:
             width, height = image.size
         if min(width, height) < self.MARGIN * max(size):
             raise ValueError(
@@ -213,7 +306,7 @@ class Photo:
 
     def _read(self) -> list[Image.Image]:
         """The photograph and its reductions by 2, 4, ..."""
-        with Image.open(self.path) as image:
+        with open_image(self.path) as image:
             image.draft("RGB", self._photo_size)  # a JPEG decoder can skip detail that is not wanted
             levels = [image.convert("RGB").resize(self._photo_size, Image.Resampling.LANCZOS)]
         while min(levels[-1].size) // 2 >= self.MARGIN * max(self.size):

@@ -1,5 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from seeclear.data import (
     ClipDataset,
     Degradation,
     GaussianDegradation,
+    RealWorldDegradation,
     ValidationClips,
     augment,
     degrade,
+    texture,
 )
 
 
@@ -82,10 +85,45 @@ def test_samples_depend_on_seed_and_index_alone() -> None:
     first = ClipDataset(sources, seed=5, **options)
     batches = [list(DataLoader(first, batch_size=4, num_workers=workers)) for workers in (0, 2)]
     for one, two in zip(*batches, strict=True):
-        assert torch.equal(one["ground_truth"], two["ground_truth"])
+        assert torch.equal(one["ground_truth"], two["ground_truth"]) and torch.equal(one["low_res"], two["low_res"])
     assert torch.equal(first[6]["ground_truth"], batches[0][1]["ground_truth"][2])
     assert not torch.equal(first[0]["ground_truth"], first[1]["ground_truth"])
     assert not torch.equal(first[0]["ground_truth"], ClipDataset(sources, seed=6, **options)[0]["ground_truth"])
+
+
+def test_all_that_is_random_depends_on_seed_and_index_alone() -> None:
+    """The real-world chain and the choice of texture, in workers and not, in another order."""
+    options = {"clip_length": 3, "crop_size": 8, "num_samples": 6, "cut_threshold": 255.0, "texture_candidates": 3}
+    data = ClipDataset(
+        [ArraySource(noise())], degradation=RealWorldDegradation(), texture_probability=0.5, seed=2, **options
+    )
+    batches = [list(DataLoader(data, batch_size=2, num_workers=workers)) for workers in (0, 2)]
+    for one, two in zip(*batches, strict=True):
+        assert torch.equal(one["ground_truth"], two["ground_truth"]) and torch.equal(one["low_res"], two["low_res"])
+    assert torch.equal(data[5]["low_res"], batches[0][2]["low_res"][1])
+
+
+def test_textured_crops_are_preferred() -> None:
+    """Texture in a sixteenth of the frame: with one candidate it is hit rarely, with twelve in most samples."""
+    frames = np.full((3, 128, 128, 3), 90, np.uint8)
+    frames[:, 96:, :32] = noise(3, 32, 32)
+
+    def hits(**options: Any) -> float:
+        data = ClipDataset([ArraySource(frames)], clip_length=3, crop_size=4, num_samples=50, **options)
+        return sum(int(data[i]["ground_truth"].float().std() > 1) for i in range(50)) / 50
+
+    plain = hits()
+    assert plain < 0.15
+    assert hits(texture_candidates=12) > 0.5
+    assert hits(texture_candidates=12, texture_probability=0.0) == plain
+    assert plain < hits(texture_candidates=12, texture_probability=0.5) < hits(texture_candidates=12)
+
+
+def test_texture_by_hand() -> None:
+    frame = np.full((8, 10, 3), 100, np.uint8)
+    assert texture(frame, 4) == 0
+    frame[0:4:2, 0:4] += 8  # two of four rows of one of the four blocks: variance 16
+    assert texture(frame, 4) == pytest.approx(16 / 4)
 
 
 def test_sources_are_drawn_by_weight() -> None:
@@ -122,6 +160,8 @@ def test_scene_cuts_are_avoided() -> None:
         ({"crop_size": 0}, "crop_size"),
         ({"max_frame_step": 0}, "max_frame_step"),
         ({"degradation": BicubicDegradation(2)}, "scale 2"),
+        ({"texture_candidates": 0}, "texture_candidates"),
+        ({"texture_probability": 1.5}, "texture_probability"),
     ],
 )
 def test_bad_arguments(options: dict, message: str) -> None:

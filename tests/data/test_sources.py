@@ -1,8 +1,10 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -50,6 +52,100 @@ def test_frames_outside_are_refused(tmp_path: Path, frames: np.ndarray, start: i
         source.frames(start, count, step)
 
 
+CODECS = [
+    ("libx264", "yuv420p", ".mp4", {"bf": "3", "g": "6"}),
+    ("libx264", "yuv420p", ".mkv", {"bf": "2", "g": "5", "x264opts": "open-gop=1:keyint=5"}),
+    ("mpeg4", "yuv420p", ".avi", {"g": "4", "bf": "2"}),
+    ("mjpeg", "yuvj420p", ".avi", {}),
+]
+
+
+@pytest.mark.parametrize(("codec", "pixel_format", "ending", "options"), CODECS)
+def test_random_access_gives_what_decoding_from_the_start_gives(
+    tmp_path: Path, codec: str, pixel_format: str, ending: str, options: dict[str, str]
+) -> None:
+    f, y, x = np.mgrid[:23, :32, :48]
+    film = np.stack([4 * x + 2 * f, 4 * y + 3 * f, 9 * f], axis=-1).clip(0, 255).astype(np.uint8)
+    path = tmp_path / f"film{ending}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, pixel_format
+        for frame in film:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    whole = VideoFile(path, cache=True)
+    video = VideoFile(path)
+    assert len(video) == len(whole) == 23
+    for start in range(23):
+        np.testing.assert_array_equal(video.frames(start, 1), whole.frames(start, 1))
+    np.testing.assert_array_equal(video.frames(3, 4, step=5), whole.frames(3, 4, step=5))
+
+
+def test_random_access_does_not_decode_what_lies_before(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "5", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for i in range(40):
+            image = np.full((32, 32, 3), 5 * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    video = VideoFile(path)
+    decoded = []
+    decode = video._decode
+
+    def count(start: int | None = None) -> Iterator[av.VideoFrame]:
+        for frame in decode(start):
+            decoded.append(frame.pts)
+            yield frame
+
+    video._decode = count  # type: ignore[method-assign]
+    levels = video.frames(33, 3).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(levels, [165, 170, 175], atol=3)
+    assert len(decoded) <= 6  # from the key frame 30 or a later one to frame 35
+
+
+def test_names_are_in_natural_order(tmp_path: Path, frames: np.ndarray) -> None:
+    for i in (2, 10, 1):
+        Image.fromarray(frames[i % 7]).save(tmp_path / f"frame{i}.png")
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    assert [path.name for path in FrameFolder(tmp_path).files] == ["frame1.png", "frame2.png", "frame10.png"]
+
+
+def test_unusable_images_are_named(tmp_path: Path, frames: np.ndarray) -> None:
+    folder = write_folder(tmp_path / "walk", frames)
+    whole = (folder / "00004.png").read_bytes()
+    broken = FrameFolder(folder)
+    (folder / "00004.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="00004.png' cannot be read"):
+        broken.frames(0, 7)
+    with pytest.raises(ValueError, match="00004.png' cannot be read"):
+        FrameFolder(folder, cache=True)
+    (folder / "00004.png").write_text("no image")
+    with pytest.raises(ValueError, match="00004.png' cannot be read"):
+        FrameFolder(folder)
+    Image.new("RGBA", (32, 24), (1, 2, 3, 100)).save(folder / "00004.png")
+    with pytest.raises(ValueError, match="00004.png' has transparent"):
+        FrameFolder(folder, cache=True)
+    for path, bits in [("deep.png", 16), ("grey.png", 16)]:
+        (tmp_path / path).mkdir()
+        image = np.zeros((24, 32) if path == "grey.png" else (24, 32, 3), np.uint16)
+        cv2.imwrite(str(tmp_path / path / "0.png"), image)
+        with pytest.raises(ValueError, match=f"0.png' has {bits}"):
+            FrameFolder(tmp_path / path, cache=True)
+    with pytest.raises(ValueError, match="cannot be read"):
+        Photo(folder.parent / "film.png")
+
+
+def test_low_resolution_must_match(tmp_path: Path, frames: np.ndarray) -> None:
+    small = FrameFolder(write_folder(tmp_path / "small", frames[:, ::4, ::4]))
+    assert FrameFolder(write_folder(tmp_path / "walk", frames), low_res=small).low_res is small
+    for name, other in [("short", frames[:5]), ("wide", frames[:, :, :28])]:
+        folder = write_folder(tmp_path / name, other)
+        with pytest.raises(ValueError, match="no smaller versions"):
+            FrameFolder(folder, low_res=small)
+
+
 def test_video_is_reduced(tmp_path: Path) -> None:
     frames = np.full((3, 24, 32, 3), (200, 100, 50), dtype=np.uint8)
     source = VideoFile(write_video(tmp_path / "flat.mkv", frames), downscale=2, cache=True)
@@ -70,7 +166,9 @@ def test_what_is_no_clip_is_refused(tmp_path: Path, frames: np.ndarray) -> None:
     folder = write_folder(tmp_path / "mixed", frames)
     Image.fromarray(frames[0, :20]).save(folder / "00003.png")
     with pytest.raises(ValueError, match="00003.png"):
-        FrameFolder(folder).frames(0, 7)
+        FrameFolder(folder)
+    with pytest.raises(ValueError, match="00003.png"):
+        FrameFolder(folder, size=(24, 32)).frames(0, 7)  # trusted, until it is read
 
 
 def photograph(path: Path, width: int = 400, height: int = 300) -> Path:
