@@ -1,7 +1,8 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """LPIPS (Zhang et al. 2018) and DISTS (Ding et al. 2020), as modules that can be metrics and training losses.
 
-Both compare the features that an image classifier computes. No weights come with the package: they are read from files
+Both compare the features that an image classifier computes. No weights come with the package. `perceptual_metric`
+takes them from torchmetrics where that and torchvision are installed (which download them once), or from files:
 
     lpips_alexnet.npz, lpips_vgg16.npz   conv{i}.weight (out, in, kh, kw) and conv{i}.bias of the classifier's
                                          convolutions in order, lin{i} (channels,) of LPIPS version 0.1
@@ -10,10 +11,14 @@ Both compare the features that an image classifier computes. No weights come wit
 Images are float (N, 3, H, W) in [-1, 1], at least 32 pixels a side; the result is (N,), smaller is more alike.
 """
 
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -115,6 +120,17 @@ def _check_images(images: Tensor) -> None:
         )
 
 
+class Comparison(Protocol):
+    """A distance between what `features` says of images; `features` of a reference serves for several images."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def features(self, images: Tensor) -> Any: ...
+
+    def distance(self, features: Any, reference: Any) -> Tensor: ...
+
+
 class FeatureMetric(nn.Module, ABC):
     """A distance between features. `features` of a reference can be kept to compare several images with it."""
 
@@ -126,6 +142,11 @@ class FeatureMetric(nn.Module, ABC):
         self.backbone = backbone
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes, and wants its images."""
+        return self.mean.device
 
     def _freeze(self) -> None:
         self.requires_grad_(False)
@@ -239,3 +260,99 @@ class DISTS(FeatureMetric):
             structure = (2 * covariance + c) / (variances + c)
             similarity = similarity + texture @ alpha + structure @ beta
         return 1 - similarity
+
+
+class TorchmetricsComparison:
+    """A metric of torchmetrics, which takes both images at once, in the form of the others."""
+
+    def __init__(self, metric: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> None:
+        self.metric, self.device = metric, device
+
+    def features(self, images: Tensor) -> Tensor:
+        """The images themselves."""
+        _check_images(images)
+        return images
+
+    def distance(self, features: Tensor, reference: Tensor) -> Tensor:
+        """(N,)"""
+        with torch.no_grad():
+            pairs = zip(features.split(1), reference.split(1), strict=True)
+            return torch.stack([self.metric(x, y).reshape(()) for x, y in pairs])
+
+
+PerceptualName = Literal["lpips-vgg", "lpips-alex", "dists"]
+_FILES: dict[str, tuple[str, ...]] = {
+    "lpips-vgg": (VGG16_FILE,),
+    "lpips-alex": (ALEXNET_FILE,),
+    "dists": (VGG16_FILE, DISTS_FILE),
+}
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class _ZeroToOne(nn.Module):
+    """A metric for images in [0, 1], given images in [-1, 1]."""
+
+    def __init__(self, metric: nn.Module) -> None:
+        super().__init__()
+        self.metric = metric
+
+    def forward(self, images: Tensor, reference: Tensor) -> Tensor:
+        return self.metric(images / 2 + 0.5, reference / 2 + 0.5)
+
+
+def _from_torchmetrics(name: PerceptualName) -> nn.Module:
+    """The metric of torchmetrics for images in [-1, 1]."""
+    if name == "dists":
+        dists = importlib.import_module("torchmetrics.image.dists")
+        return _ZeroToOne(dists.DeepImageStructureAndTextureSimilarity())
+    lpips = importlib.import_module("torchmetrics.image.lpip")
+    return lpips.LearnedPerceptualImagePatchSimilarity(net_type=name.removeprefix("lpips-"))
+
+
+def perceptual_metric(
+    name: PerceptualName, weights: str | Path | None = None, device: torch.device | str = "cpu"
+) -> tuple[Comparison, dict[str, Any]]:
+    """A perceptual metric by its name, and where it comes from, for a report.
+
+    Args:
+        name: "lpips-vgg", "lpips-alex" or "dists".
+        weights: the folder with the weights; None for those of torchmetrics.
+        device: where to compute.
+
+    Raises:
+        ValueError: an unknown name; `weights` lacks a file; without `weights`, torchmetrics or torchvision is missing.
+    """
+    device = torch.device(device)
+    if name not in _FILES:
+        raise ValueError(f"`name` must be one of {list(_FILES)}, but is {name!r}.")
+    if weights is not None:
+        files = [_weights_file(Path(weights) / file, file) for file in _FILES[name]]
+        metric = DISTS(weights) if name == "dists" else LPIPS(weights, "vgg" if name == "lpips-vgg" else "alex")
+        return metric.to(device), {"source": "files", "sha256": {file.name: file_hash(file) for file in files}}
+    missing = [package for package in ("torchmetrics", "torchvision") if not _importable(package)]
+    if missing:
+        raise ValueError(
+            f"{name!r} needs weights: give the folder that holds {' and '.join(_FILES[name])}, or install "
+            f"torchmetrics and torchvision, which download theirs ({' and '.join(missing)} cannot be imported here)."
+        )
+    versions = {package: importlib.metadata.version(package) for package in ("torchmetrics", "torchvision")}
+    pairwise = _from_torchmetrics(name).to(device).eval()
+    return TorchmetricsComparison(pairwise, device), {"source": "torchmetrics", "versions": versions}
+
+
+def _importable(package: str) -> bool:
+    if importlib.util.find_spec(package) is None:
+        return False
+    try:
+        importlib.import_module(package)
+    except (ImportError, RuntimeError):  # torchvision beside a torch of another version raises RuntimeError
+        return False
+    return True

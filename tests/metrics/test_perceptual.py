@@ -1,15 +1,20 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """The networks with random weights in files of the right layout."""
 
+import hashlib
+import importlib.machinery
+import importlib.metadata
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from seeclear.metrics import DISTS, LPIPS
+from seeclear.metrics import DISTS, LPIPS, perceptual_metric
 from seeclear.metrics.perceptual import ALEXNET_FILE, DISTS_FILE, VGG16_FILE, HannPooling
 
 VGG16 = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256)]
@@ -33,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     write(VGG16_FILE, [(*layer, 3) for layer in VGG16], [64, 128, 256, 512, 512])
     write(ALEXNET_FILE, ALEXNET, [64, 192, 384, 256, 256])
-    values = {name: torch.rand(1, 1475, 1, 1) for name in ("alpha", "beta")}
+    values = {name: torch.from_numpy(rng.random((1, 1475, 1, 1), dtype=np.float32)) for name in ("alpha", "beta")}
     torch.save(values, folder / DISTS_FILE)
     return folder
 
@@ -72,6 +77,59 @@ def test_lpips_by_the_formula(weights: Path, images: Tensor, net: str, file: str
     torch.testing.assert_close(metric(images[0], images[1]), expected, atol=1e-5, rtol=1e-4)
     file_metric = LPIPS(weights / file, net)  # type: ignore[arg-type]
     torch.testing.assert_close(file_metric(images[0], images[1]), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_what_the_packages_give(weights: Path, images: Tensor) -> None:
+    """Recorded from lpips 0.1.4 and DISTS-pytorch 0.1 with the weights of this file's fixture in place of theirs."""
+    recorded = {
+        "lpips-vgg": [0.7165526, 0.7218781],
+        "lpips-alex": [0.9475892, 0.9161638],
+        "dists": [0.0771085, 0.0722955],
+    }
+    for name, values in recorded.items():
+        metric, source = perceptual_metric(name, weights)  # type: ignore[arg-type]
+        distances = metric.distance(metric.features(images[0]), metric.features(images[1]))
+        torch.testing.assert_close(distances, torch.tensor(values), atol=1e-4, rtol=0)
+        assert source["source"] == "files"
+        for file, digest in source["sha256"].items():
+            assert digest == hashlib.sha256((weights / file).read_bytes()).hexdigest()
+
+
+def test_torchmetrics_where_it_is_installed(weights: Path, images: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With stand-ins for the two packages: their metrics take pairs, DISTS in [0, 1]."""
+
+    class Score(nn.Module):
+        def __init__(self, net_type: str = "dists") -> None:
+            super().__init__()
+            self.metric = LPIPS(weights, net_type) if net_type != "dists" else DISTS(weights)  # type: ignore[arg-type]
+            self.shift = net_type == "dists"
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.metric(*(2 * image - 1 if self.shift else image for image in (x, y))).mean()
+
+    modules = {name: types.ModuleType(name) for name in ("torchmetrics", "torchmetrics.image", "torchvision")}
+    modules["torchmetrics.image.lpip"] = types.ModuleType("torchmetrics.image.lpip")
+    modules["torchmetrics.image.dists"] = types.ModuleType("torchmetrics.image.dists")
+    modules["torchmetrics.image.lpip"].LearnedPerceptualImagePatchSimilarity = Score  # type: ignore[attr-defined]
+    modules["torchmetrics.image.dists"].DeepImageStructureAndTextureSimilarity = Score  # type: ignore[attr-defined]
+    for name, module in modules.items():
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(importlib.metadata, "version", lambda package: "1.0")
+    for name in ("lpips-alex", "dists"):
+        metric, source = perceptual_metric(name)  # type: ignore[arg-type]
+        own, _ = perceptual_metric(name, weights)  # type: ignore[arg-type]
+        assert source == {"source": "torchmetrics", "versions": {"torchmetrics": "1.0", "torchvision": "1.0"}}
+        pairs = [m.distance(m.features(images[0]), m.features(images[1])) for m in (metric, own)]
+        torch.testing.assert_close(pairs[0], pairs[1], atol=1e-5, rtol=0)
+
+
+def test_without_weights_and_packages_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(ValueError, match=r"'dists' needs weights: .*dists_weights.pt.*torchvision"):
+        perceptual_metric("dists")
+    with pytest.raises(ValueError, match="`name` must be one of"):
+        perceptual_metric("vmaf")  # type: ignore[arg-type]
 
 
 def test_hann_pooling_by_hand() -> None:
