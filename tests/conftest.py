@@ -1,8 +1,11 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Settings for the whole suite: no network, the same examples on every run; networks small enough for every test."""
 
+import copy
+import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,30 +31,37 @@ SMALL_CONDENSER = {
     "num_groups": 6,
     "texture_dim": 16,
 }
+SMALL_SWIN = {
+    "model_type": "swin",
+    "embed_dim": 8,
+    "depths": [1, 1, 1, 1],
+    "num_heads": [1, 1, 2, 2],
+    "window_size": 4,
+    "drop_path_rate": 0.0,
+    "out_features": ["stage1", "stage2", "stage3", "stage4"],
+}
+SMALL_MASK2FORMER = {
+    "backbone_config": SMALL_SWIN,
+    "feature_size": 32,
+    "mask_feature_size": 32,
+    "hidden_dim": 32,
+    "encoder_feedforward_dim": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 2,
+    "num_attention_heads": 2,
+    "dim_feedforward": 16,
+    "num_queries": 6,
+    "dropout": 0.0,
+}
 SMALL_DISTILLER = {
-    "segmenter_config": {
-        "backbone_config": {
-            "model_type": "swin",
-            "embed_dim": 8,
-            "depths": [1, 1, 1, 1],
-            "num_heads": [1, 1, 2, 2],
-            "window_size": 4,
-            "out_features": ["stage1", "stage2", "stage3", "stage4"],
-        },
-        "feature_size": 64,
-        "mask_feature_size": 32,
-        "hidden_dim": 32,
-        "encoder_feedforward_dim": 16,
-        "encoder_layers": 1,
-        "decoder_layers": 2,
-        "num_attention_heads": 2,
-        "dim_feedforward": 16,
-        "num_queries": 6,
-        "dropout": 0.0,
-    },
+    "segmenter_config": {"model_type": "mask2former", **SMALL_MASK2FORMER},
     "num_tokens": 4,
+    "num_clip_tokens": 4,
+    "instance_layers": 1,
+    "heads": 2,
     "vocabulary": ("thing", "stuff", "sky"),
     "text_dim": 8,
+    "working_size": 64 * 64,
 }
 
 
@@ -72,13 +82,31 @@ def randomize() -> Callable[..., nn.Module]:
 @pytest.fixture(scope="session")
 def small_condenser_config() -> dict[str, Any]:
     """A Pixel Condenser with everything on, of 3 levels."""
-    return dict(SMALL_CONDENSER)
+    return copy.deepcopy(SMALL_CONDENSER)
 
 
 @pytest.fixture(scope="session")
 def small_distiller_config() -> dict[str, Any]:
     """A Semantic Distiller whose tokens and features fit `small_condenser_config`."""
-    return dict(SMALL_DISTILLER)
+    return copy.deepcopy(SMALL_DISTILLER)
+
+
+@pytest.fixture(scope="session")
+def small_mask2former_config() -> dict[str, Any]:
+    """Arguments of transformers' `Mask2FormerConfig`, with a Swin backbone."""
+    return copy.deepcopy(SMALL_MASK2FORMER)
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP tokenizer that spells: every lower-case letter is a token."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    letters = [chr(i) for i in range(ord("a"), ord("z") + 1)]
+    tokens = letters + [f"{letter}</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "CLIPTokenizer"}))
+    return folder
 
 
 @pytest.fixture

@@ -5,11 +5,13 @@ from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .instance_tokens import InstanceEncoderDecoder
 from .pixel_condenser import PixelCondenser, PixelCondenserOutput
-from .presets import PRESETS, build_components
+from .presets import LENS_PRESETS, PRESETS, build_components, build_lens_components
 from .semantic_distiller import SemanticDistiller, SemanticDistillerOutput
+from .semantic_lens import SemanticLens, SemanticLensOutput
 from .size_requirement import SizeRequirement
 
 __all__ = [
+    "LENS_PRESETS",
     "PRESETS",
     "CaTeGory",
     "CaTeGoryAttention",
@@ -19,8 +21,11 @@ __all__ = [
     "PixelCondenserOutput",
     "SemanticDistiller",
     "SemanticDistillerOutput",
+    "SemanticLens",
+    "SemanticLensOutput",
     "SizeRequirement",
     "build_components",
+    "build_lens_components",
 ]
 
 register()

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
-from .instance_tokens import InstanceEncoderDecoder
 from .size_requirement import SizeRequirement
 from .wavelets import haar_dwt, haar_idwt, inverse_wavelet_packet, wavelet_packet
 
@@ -35,14 +34,11 @@ class PixelCondenserOutput(BaseOutput):
 
     Attributes:
         sample: estimate of the clean frames x0, (B, F, 3, sH, sW), about [-1, 1].
-        clip_tokens: clip-wise semantic tokens O_c (B, K, D), to be handed to the next step of the same clip; None
-            without semantics.
         memory: the textures T after this clip (B, J, D_t), if `update_memory` was asked for and the memory is on; else
             None.
     """
 
     sample: Tensor
-    clip_tokens: Tensor | None = None
     memory: Tensor | None = None
 
 
@@ -183,9 +179,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         residual_scale: the last convolution predicts (x0 - y) / residual_scale, so that it works near unit scale.
         semantic_token_dim: width of the distiller's tokens.
         semantic_feature_dim: channels P of the distiller's segmentation features.
-        token_dim: D, width of the tokens inside (one learned projection).
+        token_dim: D, width of the tokens inside (one learned projection each for frame-wise and clip-wise ones).
         num_clip_tokens: K of the clip-wise tokens.
-        instance_layers: layers of the instance encoder and of the decoder.
         num_groups: J texture groups.
         texture_dim: D_t.
         frame_semantics: modulation by segmentation features and cross-attention to tokens (eq. 10 to 13).
@@ -218,7 +213,6 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         semantic_feature_dim: int = 64,
         token_dim: int = 64,
         num_clip_tokens: int = 16,
-        instance_layers: int = 1,
         num_groups: int = 32,
         texture_dim: int = 64,
         frame_semantics: bool = True,
@@ -281,11 +275,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             nn.Conv2d(channels[0], wave_channels, 3, padding=1)
         )  # an untrained network returns y
 
-        heads = token_dim // head_dim
         self.token_proj = nn.Linear(semantic_token_dim, token_dim) if frame_semantics else None
-        self.instances = (
-            InstanceEncoderDecoder(token_dim, num_clip_tokens, heads, instance_layers) if clip_semantics else None
-        )
+        self.clip_token_proj = nn.Linear(semantic_token_dim, token_dim) if clip_semantics else None
         self.memory = (
             CaTeGory(num_clip_tokens, num_groups, texture_dim, tuple(channels), texture_dim // head_dim)
             if texture_memory
@@ -325,7 +316,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             low_res: y, the LR frames at HR size, as `hidden_states`, in [-1, 1].
             tokens: frame-wise semantic tokens O (B, F, K, E); None switches the semantics off for this call.
             features: segmentation features P (B, F, P, h, w); given if and only if `tokens` is.
-            clip_tokens: O_c from an earlier step of the same clip; computed from `tokens` if None.
+            clip_tokens: clip-wise semantic tokens O_c (B, K, E); None switches off what needs them.
             memory: textures T (B, J, D_t) from the clip before; the learned start if None.
             update_memory: write this clip into the memory and return it.
             return_dict: a [`PixelCondenserOutput`] or a tuple of its fields.
@@ -351,10 +342,11 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if self.token_proj is None or tokens is None:
             tokens = features = clip_tokens = None
         else:
-            tokens = self.token_proj(tokens)
-            if self.instances is not None and clip_tokens is None:
-                clip_tokens = self.instances(tokens)
-            tokens, features = tokens.flatten(0, 1), features.flatten(0, 1)  # type: ignore[union-attr]
+            tokens, features = self.token_proj(tokens).flatten(0, 1), features.flatten(0, 1)  # type: ignore[union-attr]
+            if self.clip_token_proj is None or clip_tokens is None:
+                clip_tokens = None
+            else:
+                clip_tokens = self.clip_token_proj(clip_tokens)
         textures = None
         if self.memory is not None and clip_tokens is not None:
             memory = self.memory.initial_state(batch_size) if memory is None else memory
@@ -399,8 +391,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if update_memory and self.memory is not None and memory is not None:
             new_memory = self.memory.write(memory.to(sample.dtype), pyramid[::-1], num_frames)
         if not return_dict:
-            return output, clip_tokens, new_memory
-        return PixelCondenserOutput(sample=output, clip_tokens=clip_tokens, memory=new_memory)
+            return output, new_memory
+        return PixelCondenserOutput(sample=output, memory=new_memory)
 
     def _run(self, level: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

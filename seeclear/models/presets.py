@@ -1,5 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""The named sizes of SeeClear: `tiny`, the shipped default, and `base`, the paper's scale."""
+"""The named sizes of SeeClear (`tiny`, the shipped default, and `base`, the paper's scale) and of Semantic Lens."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from seeclear.schedulers import BlurringResShiftScheduler
 
 from .pixel_condenser import PixelCondenser
 from .semantic_distiller import SemanticDistiller
+from .semantic_lens import SemanticLens
 
 
 def _swin(embed_dim: int, depths: list[int], heads: list[int]) -> dict[str, Any]:
@@ -28,20 +29,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "tiny": {
         "pixel_condenser": {},
         "semantic_distiller": {
-            "segmenter_config": {
-                "backbone_config": _swin(24, [1, 1, 2, 1], [1, 2, 4, 8]),
-                "feature_size": 64,
-                "mask_feature_size": 64,
-                "hidden_dim": 64,
-                "encoder_feedforward_dim": 128,
-                "encoder_layers": 1,
-                "decoder_layers": 2,
-                "num_attention_heads": 4,
-                "dim_feedforward": 128,
-                "num_queries": 16,
-                "dropout": 0.0,
-            },
-            "num_tokens": 16,
+            "segmenter_config": {"model_type": "mobile"},
+            "vocabulary": ("person", "animal", "vehicle"),
         },
         "scheduler": {},
     },
@@ -55,17 +44,30 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "semantic_feature_dim": 256,
             "token_dim": 256,
             "num_clip_tokens": 100,
-            "instance_layers": 3,
             "num_groups": 256,
             "texture_dim": 256,
         },
         "semantic_distiller": {
-            "segmenter_config": {"backbone_config": _swin(96, [2, 2, 6, 2], [3, 6, 12, 24]), "num_queries": 100},
+            "segmenter_config": {
+                "model_type": "mask2former",
+                "backbone_config": _swin(96, [2, 2, 6, 2], [3, 6, 12, 24]),
+                "num_queries": 100,
+            },
             "num_tokens": 100,
+            "num_clip_tokens": 100,
+            "instance_layers": 3,
+            "heads": 8,
             "text_dim": 512,
+            "open_vocabulary": True,
+            "working_size": 480 * 832,
         },
         "scheduler": {},
     },
+}
+
+LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior
+    "semantic-lens-tiny": {"semantic_lens": {}, "semantic_distiller": PRESETS["tiny"]["semantic_distiller"]},
 }
 
 
@@ -83,4 +85,20 @@ def build_components(preset: str) -> dict[str, Any]:
             "pixel_condenser": PixelCondenser(**config["pixel_condenser"]),
             "semantic_distiller": SemanticDistiller(**config["semantic_distiller"]),
             "scheduler": BlurringResShiftScheduler(**config["scheduler"]),
+        }
+
+
+def build_lens_components(preset: str) -> dict[str, Any]:
+    """The untrained parts of a [`SemanticLensPipeline`] of a named size, by the names of the pipeline's components.
+
+    Raises:
+        ValueError: `preset` is not one of `LENS_PRESETS`.
+    """
+    if preset not in LENS_PRESETS:
+        raise ValueError(f"`preset` is {preset!r}; it must be one of {sorted(LENS_PRESETS)}")
+    config = LENS_PRESETS[preset]
+    with torch.no_grad():
+        return {
+            "semantic_lens": SemanticLens(**config["semantic_lens"]),
+            "semantic_distiller": SemanticDistiller(**config["semantic_distiller"]),
         }

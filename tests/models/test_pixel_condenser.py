@@ -33,6 +33,7 @@ def _inputs(batch_size: int = 2, frames: int = 3, height: int = 16, width: int =
         "low_res": draw(batch_size, frames, 3, height, width),
         "tokens": draw(batch_size, frames, 4, 32),
         "features": draw(batch_size, frames, 32, 3, 5),
+        "clip_tokens": draw(batch_size, 4, 32),
     }
 
 
@@ -58,10 +59,11 @@ def test_every_row_of_the_ablation_is_a_configuration(
     inputs = _inputs()
     output = model(**inputs, update_memory=True)
     assert output.sample.shape == inputs["hidden_states"].shape
-    assert (output.clip_tokens is not None) == config["clip_semantics"]
     assert (output.memory is not None) == config["texture_memory"]
     without = {k: v for k, v in inputs.items() if k not in ("tokens", "features")}
     assert torch.allclose(model(**without).sample, output.sample) != config["frame_semantics"]
+    without = {k: v for k, v in inputs.items() if k != "clip_tokens"}
+    assert torch.allclose(model(**without).sample, output.sample) != config["clip_semantics"]
     # every parameter that the configuration has is used
     loss = (
         output.sample.square().mean() + (output.memory.square() @ torch.arange(16.0)).mean()
@@ -91,16 +93,6 @@ def test_batch_entries_stay_apart(condenser: PixelCondenser) -> None:
     second = condenser(**{name: value[1:] for name, value in inputs.items()}, update_memory=True)
     torch.testing.assert_close(both.sample[1:], second.sample, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(both.memory[1:], second.memory, rtol=1e-4, atol=1e-5)
-
-
-def test_clip_tokens_are_computed_once_and_handed_on(condenser: PixelCondenser) -> None:
-    inputs = _inputs()
-    first = condenser(**inputs)
-    calls = []
-    condenser.instances.register_forward_hook(lambda *_: calls.append(1))
-    again = condenser(**inputs, clip_tokens=first.clip_tokens)
-    assert not calls
-    torch.testing.assert_close(again.sample, first.sample)
 
 
 def test_memory_changes_the_result_and_its_start_is_the_default(condenser: PixelCondenser) -> None:
@@ -193,9 +185,8 @@ def test_save_and_load(condenser: PixelCondenser, tmp_path: Path) -> None:
 
 def test_tuple_output(condenser: PixelCondenser) -> None:
     inputs = _inputs()
-    sample, clip_tokens, memory = condenser(**inputs, return_dict=False)
-    output = condenser(**inputs)
-    assert torch.equal(sample, output.sample) and torch.equal(clip_tokens, output.clip_tokens) and memory is None
+    sample, memory = condenser(**inputs, return_dict=False)
+    assert torch.equal(sample, condenser(**inputs).sample) and memory is None
 
 
 def test_errors_name_the_argument(condenser: PixelCondenser, small_condenser_config: dict[str, Any]) -> None:
@@ -238,8 +229,9 @@ def test_base_is_of_the_papers_size_and_costs_no_more_than_resshift() -> None:
         frame = torch.empty(1, 1, 3, 512, 512)
         tokens = torch.empty(1, 1, distiller.config.num_tokens, distiller.token_dim)
         features = torch.empty(1, 1, distiller.feature_dim, 64, 64)
+        clip_tokens = torch.empty(1, distiller.config.num_clip_tokens, distiller.token_dim)
         with FlopCounterMode(display=False) as counter:
-            condenser(frame, torch.zeros(()), frame, tokens, features)
+            condenser(frame, torch.zeros(()), frame, tokens, features, clip_tokens)
     assert 300e9 < counter.get_total_flops() <= 405e9
 
 
