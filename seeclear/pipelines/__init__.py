@@ -3,9 +3,11 @@
 
 from seeclear._registration import register
 
+from .auto import load_pipeline
 from .pipeline_output import SeeClearPipelineOutput
 from .pipeline_seeclear import SeeClearPipeline
+from .pipeline_semantic_lens import SemanticLensPipeline
 
-__all__ = ["SeeClearPipeline", "SeeClearPipelineOutput"]
+__all__ = ["SeeClearPipeline", "SeeClearPipelineOutput", "SemanticLensPipeline", "load_pipeline"]
 
 register()

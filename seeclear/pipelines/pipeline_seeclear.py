@@ -1,42 +1,42 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """SeeClear as a diffusers pipeline (Algorithm 1; with a prior, SeeClear*).
 
-LR clip -> distiller -> tokens, features                      once a clip
-LR clip -> bicubic or prior -> y, u_T ~ N(y, kappa^2 eta_T)    once a clip
-u_T -> [condenser -> scheduler] x steps -> x0                  CaTeGory's memory is read
-memory <- decoder features of the last step                    carried to the next clip
+One clip is restored in `run_seeclear`; `streaming` cuts a video into clips and tiles and blends them.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import torch
-import torch.nn.functional as F
-from diffusers import DiffusionPipeline, ModelMixin
-from diffusers.utils.torch_utils import randn_tensor
+from diffusers import ModelMixin
 from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seeclear.models import PixelCondenser, SemanticDistiller
-from seeclear.resize import imresize, to_uint8
 from seeclear.schedulers import BlurringResShiftScheduler
-from seeclear.video.clips import iter_clips
 from seeclear.video.inputs import VideoInput, read_input
 
+from .loading import ShippedPipeline
+from .noise import Generators, VideoNoise, draw_seeds
 from .pipeline_output import SeeClearPipelineOutput
+from .run_seeclear import Prior, SeeClearRun
+from .streaming import FinishedFrames, StreamSettings, StreamState
+from .videos import (
+    check_output_type,
+    convert_output,
+    count_tiles,
+    group_videos,
+    restore_videos,
+    single_frames,
+    stream_video,
+)
+from .vocabulary import embed_vocabulary
 
-SHIPPED_WEIGHTS = Path(__file__).parent.parent / "weights"
-PIPELINE_FILE = "from seeclear import SeeClearPipeline  # noqa: F401\n"
-NOISE_MODES = ("video", "clip", "frame")
-OUTPUT_TYPES = ("pil", "np", "pt")
-
-Generators = torch.Generator | list[torch.Generator] | None
+Callback = Callable[["SeeClearPipeline", int, int, dict[str, Tensor]], dict[str, Tensor]] | None
 
 
-class SeeClearPipeline(DiffusionPipeline):
+class SeeClearPipeline(ShippedPipeline):
     """Upscales videos with SeeClear.
 
     Args:
@@ -45,12 +45,14 @@ class SeeClearPipeline(DiffusionPipeline):
         scheduler: the diffusion process; its configuration's `sampler` is the default one.
         prior: SeeClear*: a model that maps LR clips (B, F, 3, H, W) in [-1, 1] to HR clips (B, F, 3, sH, sW), from
             which sampling starts; None is bicubic. For a plain function use the `prior` argument of the call.
+        text_encoder: a text model of transformers with `text_embeds`, for a distiller with an open vocabulary.
+        tokenizer: its tokenizer.
         clip_length: F, frames that are restored together.
         default_num_inference_steps: steps of a call that does not say how many.
     """
 
-    model_cpu_offload_seq = "prior->semantic_distiller->pixel_condenser"
-    _optional_components = ["prior"]
+    model_cpu_offload_seq = "text_encoder->prior->semantic_distiller->pixel_condenser"
+    _optional_components = ["prior", "text_encoder", "tokenizer"]
     _callback_tensor_inputs = ["latents", "pred_original_sample"]
 
     def __init__(
@@ -59,44 +61,21 @@ class SeeClearPipeline(DiffusionPipeline):
         semantic_distiller: SemanticDistiller,
         scheduler: BlurringResShiftScheduler,
         prior: ModelMixin | None = None,
+        text_encoder: PreTrainedModel | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
         clip_length: int = 5,
         default_num_inference_steps: int = 1,
     ) -> None:
         super().__init__()
         self.register_modules(
-            pixel_condenser=pixel_condenser, semantic_distiller=semantic_distiller, scheduler=scheduler, prior=prior
+            pixel_condenser=pixel_condenser,
+            semantic_distiller=semantic_distiller,
+            scheduler=scheduler,
+            prior=prior,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
         )
         self.register_to_config(clip_length=clip_length, default_num_inference_steps=default_num_inference_steps)
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs: Any
-    ) -> "SeeClearPipeline":
-        """As `DiffusionPipeline.from_pretrained`; besides folders and Hub ids it knows the names of the shipped
-        weights.
-
-        Raises:
-            ValueError: there is no such folder, and the name is neither a shipped model nor of the form of a Hub id.
-        """
-        name = str(pretrained_model_name_or_path)
-        if not os.path.isdir(name):
-            shipped = sorted(path.name for path in SHIPPED_WEIGHTS.iterdir() if path.is_dir())
-            if name in shipped:
-                name = str(SHIPPED_WEIGHTS / name)
-            elif name.count("/") != 1 or name.startswith((".", "/", "~")):
-                raise ValueError(
-                    f"`pretrained_model_name_or_path` is {name!r}; "
-                    f"it must be a folder, a Hub id (owner/name) or one of {shipped}"
-                )
-        return super().from_pretrained(name, **kwargs)
-
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """As `DiffusionPipeline.save_pretrained`; also writes `pipeline.py`, through which diffusers finds the class.
-
-        `DiffusionPipeline.from_pretrained(folder, custom_pipeline="pipeline", trust_remote_code=True)` needs it.
-        """
-        super().save_pretrained(save_directory, **kwargs)
-        (Path(save_directory) / "pipeline.py").write_text(PIPELINE_FILE, encoding="utf-8")
 
     @property
     def scale(self) -> int:
@@ -116,10 +95,15 @@ class SeeClearPipeline(DiffusionPipeline):
         sampler: str | None = None,
         noise: str = "clip",
         generator: Generators = None,
-        prior: Callable[[Tensor], Tensor] | None = None,
+        prior: Prior = None,
+        clip_length: int | None = None,
+        clip_overlap: int | None = None,
+        tile: int | tuple[int, int] | None = None,
+        tile_overlap: int | None = None,
+        scene_detection: bool = True,
+        vocabulary: Sequence[str] | None = None,
         output_type: str = "pil",
-        callback_on_step_end: Callable[["SeeClearPipeline", int, int, dict[str, Tensor]], dict[str, Tensor]]
-        | None = None,
+        callback_on_step_end: Callback = None,
         callback_on_step_end_tensor_inputs: list[str] | tuple[str, ...] = ("latents",),
         return_dict: bool = True,
     ) -> SeeClearPipelineOutput | tuple[Any]:
@@ -132,54 +116,49 @@ class SeeClearPipeline(DiffusionPipeline):
             sampler: "markov", "resshift" or "ddim"; None is the scheduler's own.
             noise: how far a draw of noise reaches: "frame" draws it for every frame, "clip" once for the frames of a
                 clip, "video" once.
-            generator: one generator, or one for each video of the batch. The same seed gives the same bits.
-            prior: a callable LR clip -> HR clip as in the class's description, for this call only.
+            generator: one generator, or one for each video of the batch; a seed is drawn of it for each video. The
+                same seed gives the same bits.
+            prior: a callable LR clip -> HR clip as in the class's description, for this call only. It is given tiles
+                one by one.
+            clip_length, clip_overlap, tile, tile_overlap, scene_detection: see [`StreamSettings`].
+            vocabulary: the words whose instances become semantic tokens (eq. 8, 9), among those stored with the
+                distiller; any words where it has an open vocabulary and the pipeline a text encoder. None is all that
+                are stored.
             output_type: "pil", "np" or "pt", see [`SeeClearPipelineOutput`].
-            callback_on_step_end: called after every step with (pipeline, step of the clip, timestep, tensors); what it
-                returns replaces them.
+            callback_on_step_end: called after every step with (pipeline, step, timestep, tensors); what it returns
+                replaces them. The steps of each clip and tile begin at 0. Videos of a batch run together where their
+                scenes are cut alike.
             callback_on_step_end_tensor_inputs: names among `latents` and `pred_original_sample`, (B, F, 3, H', W') in
-                [-1, 1], padded.
+                [-1, 1], padded; of one tile.
             return_dict: a [`SeeClearPipelineOutput`] or `(frames,)`.
 
         Raises:
             ValueError: the input or a setting can't be used; the message names it.
         """
-        if output_type not in OUTPUT_TYPES:
-            raise ValueError(f"`output_type` is {output_type!r}; it must be one of {OUTPUT_TYPES}")
+        check_output_type(output_type)
         unknown = [name for name in callback_on_step_end_tensor_inputs if name not in self._callback_tensor_inputs]
         if unknown:
             raise ValueError(
                 f"`callback_on_step_end_tensor_inputs` has {unknown}; it may name {self._callback_tensor_inputs}"
             )
+        settings = StreamSettings(clip_length, clip_overlap, tile, tile_overlap, scene_detection)
+        run = self._start(num_inference_steps, sampler, noise, prior, callback_on_step_end, settings, vocabulary)
+        run.callback_inputs = tuple(callback_on_step_end_tensor_inputs)
         frames, _ = read_input(video)
-        if isinstance(generator, list) and len(generator) != frames.shape[0]:
-            raise ValueError(f"`generator` has {len(generator)} entries; there are {frames.shape[0]} videos")
-        num_clips = -(-frames.shape[1] // self.config.clip_length)
-        scheduler, timesteps = self._prepare(num_inference_steps, sampler, noise)
-        with self.progress_bar(total=num_clips * len(timesteps)) as bar:
-            clips = self._restore(
-                frames.unbind(dim=1),
-                scheduler,
-                timesteps,
-                noise,
-                generator,
-                prior,
-                callback_on_step_end,
-                callback_on_step_end_tensor_inputs,
-                bar.update,
-            )
-            restored = torch.cat(list(clips), dim=1)  # (B, F, 3, sH, sW)
-        self.maybe_free_model_hooks()
+        seeds = draw_seeds(generator, frames.shape[0])
+        groups = group_videos(frames, scene_detection)
 
-        output: list[list[PIL.Image.Image]] | np.ndarray | Tensor = restored
-        if output_type == "np":
-            output = restored.permute(0, 1, 3, 4, 2).numpy()
-        elif output_type == "pil":
-            images = to_uint8(restored).permute(0, 1, 3, 4, 2).numpy()
-            output = [[PIL.Image.fromarray(image) for image in one_video] for one_video in images]
+        def begin_group(members: list[int]) -> None:
+            run.noise = VideoNoise([seeds[index] for index in members], noise)
+
+        total = count_tiles(run, frames, groups, settings) * len(run.timesteps)
+        with self.progress_bar(total=total) as bar:
+            run.report = bar.update
+            restored = restore_videos(run, frames, groups.values(), settings, begin_group)
+        self.maybe_free_model_hooks()
+        output = convert_output(restored, output_type)
         return SeeClearPipelineOutput(frames=output) if return_dict else (output,)
 
-    @torch.no_grad()
     def stream(
         self,
         frames: Iterable[np.ndarray | Tensor],
@@ -187,13 +166,20 @@ class SeeClearPipeline(DiffusionPipeline):
         sampler: str | None = None,
         noise: str = "clip",
         generator: torch.Generator | None = None,
-        prior: Callable[[Tensor], Tensor] | None = None,
+        prior: Prior = None,
+        clip_length: int | None = None,
+        clip_overlap: int | None = None,
+        tile: int | tuple[int, int] | None = None,
+        tile_overlap: int | None = None,
+        scene_detection: bool = True,
+        vocabulary: Sequence[str] | None = None,
     ) -> Iterator[Tensor]:
-        """Upscales a video frame by frame as it comes; memory depends on the clip, not on the video's length.
+        """Upscales a video frame by frame as it comes; memory depends on clip and tile, not on the video's length.
 
         Args:
             frames: arrays (H, W, 3), uint8 or float in [0, 1], or tensors (3, H, W), all of one size.
-            num_inference_steps, sampler, noise, generator, prior: as in the call.
+            num_inference_steps, sampler, noise, generator, prior, vocabulary: as in the call.
+            clip_length, clip_overlap, tile, tile_overlap, scene_detection: see [`StreamSettings`].
 
         Yields:
             As many frames as came in, (3, sH, sW) float32 in [0, 1] on the CPU.
@@ -201,142 +187,65 @@ class SeeClearPipeline(DiffusionPipeline):
         Raises:
             ValueError: a setting (before the first frame is read) or a frame can't be used.
         """
-        scheduler, timesteps = self._prepare(num_inference_steps, sampler, noise)
+        seed = draw_seeds(generator, 1)[0]
+        options = (num_inference_steps, sampler, noise, seed, prior, clip_length, clip_overlap, tile, tile_overlap)
+        return single_frames(self.stream_clips(frames, *options, scene_detection, vocabulary=vocabulary))
 
-        def restore() -> Iterator[Tensor]:
-            singles = (read_input([frame])[0][:, 0] for frame in frames)  # (1, 3, H, W)
-            with torch.no_grad():
-                for clip in self._restore(singles, scheduler, timesteps, noise, generator, prior):
-                    yield from clip[0]
-            self.maybe_free_model_hooks()
+    def stream_clips(
+        self,
+        frames: Iterable[np.ndarray | Tensor],
+        num_inference_steps: int | None = None,
+        sampler: str | None = None,
+        noise: str = "clip",
+        seed: int = 0,
+        prior: Prior = None,
+        clip_length: int | None = None,
+        clip_overlap: int | None = None,
+        tile: int | tuple[int, int] | None = None,
+        tile_overlap: int | None = None,
+        scene_detection: bool = True,
+        state: StreamState | None = None,
+        vocabulary: Sequence[str] | None = None,
+    ) -> Iterator[FinishedFrames]:
+        """As [`stream`], clip by clip and with the state after each, for runs that may be interrupted.
 
-        return restore()
+        Args:
+            frames: as for [`stream`]; with `state`, the frames from `state.next_frame` on.
+            seed: of the noise, any whole number. Noise depends on it and on the place in the video alone.
+            state: where to go on, with the same settings; the bits are those of an undisturbed run.
 
-    def _prepare(
-        self, num_inference_steps: int | None, sampler: str | None, noise: str
-    ) -> tuple[BlurringResShiftScheduler, Tensor]:
-        """Checks the settings; a scheduler with that sampler and its timesteps."""
-        if noise not in NOISE_MODES:
-            raise ValueError(f"`noise` is {noise!r}; it must be one of {NOISE_MODES}")
+        The other arguments, and the errors, are those of [`stream`].
+
+        Yields:
+            The frames (n, 3, sH, sW) that every clip finished.
+        """
+        settings = StreamSettings(clip_length, clip_overlap, tile, tile_overlap, scene_detection)
+        run = self._start(num_inference_steps, sampler, noise, prior, None, settings, vocabulary)
+        run.noise = VideoNoise([seed], noise)
+        return stream_video(run, frames, settings, state, self.maybe_free_model_hooks)
+
+    def _start(
+        self,
+        num_inference_steps: int | None,
+        sampler: str | None,
+        noise: str,
+        prior: Prior,
+        callback: Callback,
+        settings: StreamSettings,
+        vocabulary: Sequence[str] | None,
+    ) -> SeeClearRun:
+        """Checks the settings and prepares the networks; a run that has no seeds yet."""
         scheduler = self.scheduler
         if sampler is not None and sampler != scheduler.config.sampler:
             scheduler = BlurringResShiftScheduler.from_config(scheduler.config, sampler=sampler)
         steps = self.config.default_num_inference_steps if num_inference_steps is None else num_inference_steps
         scheduler.set_timesteps(steps, device=self._execution_device)
         self._num_timesteps = len(scheduler.timesteps)
-        return scheduler, scheduler.timesteps
-
-    def _restore(
-        self,
-        frames: Iterable[Tensor],
-        scheduler: BlurringResShiftScheduler,
-        timesteps: Tensor,
-        noise: str,
-        generator: Generators,
-        prior: Callable[[Tensor], Tensor] | None,
-        callback: Callable[..., dict[str, Tensor]] | None = None,
-        callback_inputs: Iterable[str] = (),
-        report: Callable[[], object] = lambda: None,
-    ) -> Iterator[Tensor]:
-        """The core: LR frames (B, 3, H, W) in [0, 1] in, the new HR frames of every clip (B, n, 3, sH, sW) in [0, 1]
-        out.
-        """
-        device = self._execution_device
         self.pixel_condenser.to(memory_format=torch.channels_last)
         self.semantic_distiller.to(memory_format=torch.channels_last)
-        draws = NoiseSource(noise, generator, device)
-        memory = None
-        for clip, num_new in iter_clips(frames, self.config.clip_length):
-            low_res = torch.stack(clip, dim=1).to(device) * 2 - 1  # (B, F, 3, H, W) in [-1, 1]
-            height, width = low_res.shape[-2:]
-            padding = self.pixel_condenser.size_requirement.padding(height, width)
-            y = _pad(self._enlarge(low_res, prior), [self.scale * p for p in padding])
-            padded = _pad(low_res, padding).to(self.semantic_distiller.dtype)
-            tokens, features, _, _ = self.semantic_distiller(padded, return_dict=False)
-            tokens, features = tokens.to(self.pixel_condenser.dtype), features.to(self.pixel_condenser.dtype)
-
-            draws.next_clip()
-            latents = y + scheduler.init_noise_sigma * draws(y)  # eq. 6
-            clip_tokens = None
-            for i, t in enumerate(timesteps):
-                last = i + 1 == len(timesteps)
-                output = self.pixel_condenser(
-                    scheduler.scale_model_input(latents, t).to(self.pixel_condenser.dtype),
-                    t,
-                    y.to(self.pixel_condenser.dtype),
-                    tokens=tokens,
-                    features=features,
-                    clip_tokens=clip_tokens,
-                    memory=memory,
-                    update_memory=last,
-                )
-                clip_tokens = output.clip_tokens
-                stochastic = scheduler.config.sampler != "ddim" and not last
-                latents, pred_original_sample = scheduler.step(
-                    output.sample.float(),
-                    t,
-                    latents,
-                    low_res=y,
-                    variance_noise=draws(y) if stochastic else None,
-                    return_dict=False,
-                )
-                if callback is not None:
-                    values = {"latents": latents, "pred_original_sample": pred_original_sample}
-                    chosen = {name: values[name] for name in callback_inputs}
-                    latents = callback(self, i, int(t), chosen).get("latents", latents)
-                report()
-            memory = output.memory
-
-            restored = latents[:, -num_new:, :, : self.scale * height, : self.scale * width]
-            yield ((restored.float() + 1) / 2).clamp(0, 1).cpu()
-
-    def _enlarge(self, low_res: Tensor, prior: Callable[[Tensor], Tensor] | None) -> Tensor:
-        """y: bicubic or what the prior makes of the LR clip, (B, F, 3, sH, sW), float32.
-
-        Raises:
-            ValueError: the prior's result has another shape.
-        """
-        if prior is not None:
-            y = prior(low_res)
-        elif self.prior is not None:
-            y = self.prior(low_res.to(self.prior.dtype))
-        else:
-            return imresize(low_res, scale=self.scale)
-        expected = (*low_res.shape[:3], self.scale * low_res.shape[3], self.scale * low_res.shape[4])
-        if tuple(y.shape) != expected:
-            raise ValueError(f"`prior` gave frames of shape {tuple(y.shape)}; they must be {expected}")
-        return y.float()
-
-
-class NoiseSource:
-    """Draws the noise of a video's clips, shared as `mode` says: within a frame, a clip or the whole video."""
-
-    def __init__(self, mode: str, generator: Generators, device: torch.device) -> None:
-        self.mode, self.generator, self.device = mode, generator, device
-        self.kept: list[Tensor] = []
-        self.position = 0
-
-    def next_clip(self) -> None:
-        """The next draw is the first of a clip."""
-        self.position = 0
-
-    def __call__(self, like: Tensor) -> Tensor:
-        """White noise of the shape of `like` (B, F, 3, H, W)."""
-        if self.mode == "video" and self.position < len(self.kept):
-            noise = self.kept[self.position]
-        else:
-            frames = like.shape[1] if self.mode == "frame" else 1
-            shape = (like.shape[0], frames, *like.shape[2:])
-            noise = randn_tensor(shape, generator=self.generator, device=self.device, dtype=torch.float32)
-            if self.mode == "video":
-                self.kept.append(noise)
-        self.position += 1
-        return noise.expand_as(like)
-
-
-def _pad(frames: Tensor, padding: Iterable[int]) -> Tensor:
-    """(B, F, 3, H, W): rows below and columns to the right, by repeating the edge."""
-    rows, columns = padding
-    if not rows and not columns:
-        return frames
-    return F.pad(frames.flatten(0, 1), (0, columns, 0, rows), mode="replicate").unflatten(0, frames.shape[:2])
+        run = SeeClearRun(self, scheduler, scheduler.timesteps, VideoNoise([], noise), prior, callback)
+        if vocabulary is not None:
+            words = embed_vocabulary(vocabulary, self.semantic_distiller, self.text_encoder, self.tokenizer)
+            run.vocabulary_embeddings = words
+        settings.clips(run.clip_length)  # raises where the overlap does not fit
+        return run

@@ -1,4 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ from torch import nn
 
 from seeclear import SeeClearPipeline, SeeClearPipelineOutput
 from seeclear.models import PixelCondenser
-from seeclear.pipelines.pipeline_seeclear import NoiseSource
+from seeclear.models.pixel_condenser import PixelCondenserOutput
+from seeclear.pipelines.run_seeclear import align_features
+from seeclear.pipelines.streaming import Clip, StreamSettings, StreamState, Tile, plan_tiles
 from seeclear.resize import imresize
+from seeclear.video.reader import VideoReader
+from seeclear.video.windows import blend_weights
 
 
 @pytest.fixture
@@ -42,7 +47,8 @@ def _seeded(seed: int = 0) -> torch.Generator:
 
 
 def _run(pipe: SeeClearPipeline, video: Any, **kwargs: Any) -> torch.Tensor:
-    kwargs = {"generator": _seeded(), "output_type": "pt"} | kwargs
+    # the random frames of these tests would all be scenes of their own
+    kwargs = {"generator": _seeded(), "output_type": "pt", "scene_detection": False} | kwargs
     frames = pipe(video, **kwargs).frames
     assert isinstance(frames, torch.Tensor)
     return frames
@@ -90,13 +96,14 @@ def test_a_batch_is_its_videos_with_their_own_generators(pipe: SeeClearPipeline)
 def test_output_types(pipe: SeeClearPipeline) -> None:
     video = _video(2)
     tensor = _run(pipe, video)
-    array = pipe(video, generator=_seeded(), output_type="np").frames
-    images = pipe(video, generator=_seeded()).frames
+    settings = {"scene_detection": False}
+    array = pipe(video, generator=_seeded(), output_type="np", **settings).frames
+    images = pipe(video, generator=_seeded(), **settings).frames
     assert array.shape == (1, 2, 32, 48, 3)
     assert np.array_equal(array[0], tensor[0].permute(0, 2, 3, 1).numpy())
     assert images[0][1].size == (48, 32)
     assert np.abs(np.asarray(images[0][1]) / 255 - array[0, 1]).max() <= 0.5 / 255 + 1e-6
-    as_tuple = pipe(video, generator=_seeded(), output_type="pt", return_dict=False)
+    as_tuple = pipe(video, generator=_seeded(), output_type="pt", return_dict=False, **settings)
     assert isinstance(as_tuple, tuple) and torch.equal(as_tuple[0], tensor)
     assert isinstance(pipe(video), SeeClearPipelineOutput)
 
@@ -137,7 +144,7 @@ def test_stream_equals_the_call_and_keeps_no_more_than_two_clips(pipe: SeeClearP
             yield frame
 
     streamed = []
-    for frame in pipe.stream(frames(), num_inference_steps=2, generator=_seeded()):
+    for frame in pipe.stream(frames(), num_inference_steps=2, generator=_seeded(), scene_detection=False):
         streamed.append(frame)
         ahead.append(taken - len(streamed))
     assert torch.equal(torch.stack(streamed), _run(pipe, video, num_inference_steps=2)[0])
@@ -147,7 +154,7 @@ def test_stream_equals_the_call_and_keeps_no_more_than_two_clips(pipe: SeeClearP
 def test_a_clip_depends_on_those_before_only_through_the_memory(pipe: SeeClearPipeline) -> None:
     video, other = _video(10, seed=1), _video(10, seed=1)
     other[:5] = _video(5, seed=2)
-    settings = {"noise": "video", "generator": _seeded()}
+    settings: dict[str, Any] = {"noise": "video", "clip_overlap": 0}
     with_memory = [_run(pipe, v, **settings | {"generator": _seeded()})[:, 5:] for v in (video, other)]
     assert not torch.equal(*with_memory)
     pipe.pixel_condenser.memory.write = lambda state, *_: torch.zeros_like(state)
@@ -155,21 +162,96 @@ def test_a_clip_depends_on_those_before_only_through_the_memory(pipe: SeeClearPi
     assert torch.equal(*without)
 
 
-def test_noise_is_shared_as_far_as_asked() -> None:
-    like = torch.zeros(2, 5, 3, 8, 8)
-    draws = {}
-    for mode in ("frame", "clip", "video"):
-        source = NoiseSource(mode, _seeded(), torch.device("cpu"))
-        draws[mode] = []
-        for _ in range(2):
-            source.next_clip()
-            draws[mode].append((source(like), source(like)))
-    for mode, clips in draws.items():
-        for start, step in clips:
-            assert not torch.equal(start, step)
-            assert torch.equal(start[:, 0], start[:, 4]) == (mode != "frame")
-        assert torch.equal(clips[0][0], clips[1][0]) == (mode == "video")
-        assert torch.equal(clips[0][1], clips[1][1]) == (mode == "video")
+def test_tiles_of_an_untrained_condenser_make_the_bicubic_video(
+    small_components: dict[str, Any], small_condenser_config: dict[str, Any]
+) -> None:
+    """y, which is enlarged tile by tile, has no seams."""
+    pipe = SeeClearPipeline(**small_components | {"pixel_condenser": PixelCondenser(**small_condenser_config)})
+    video = _video(2, 13, 27)
+    bicubic = imresize(torch.from_numpy(video).permute(0, 3, 1, 2) / 255, scale=4).clamp(0, 1)
+    for prior in (None, lambda low_res: nn.functional.interpolate(low_res, scale_factor=(1, 4, 4))):
+        tiled = _run(pipe, video, tile=(8, 16), tile_overlap=4, prior=prior)
+        torch.testing.assert_close(tiled, _run(pipe, video, prior=prior), rtol=0, atol=2e-6)
+        assert prior is not None or (tiled[0] - bicubic).abs().max() <= 2e-6
+
+
+def test_noise_does_not_depend_on_the_tile(pipe: SeeClearPipeline) -> None:
+    """With a condenser that gives the state back, the start of sampling is the result."""
+    pipe.pixel_condenser.forward = lambda hidden_states, *_, **__: PixelCondenserOutput(hidden_states)
+    video = _video(6, 16, 24)
+    for noise in ("frame", "clip", "video"):
+        whole = _run(pipe, video, noise=noise)
+        assert whole.std() > 0.2
+        torch.testing.assert_close(_run(pipe, video, noise=noise, tile=8, tile_overlap=0), whole, rtol=0, atol=2e-6)
+
+
+def test_tiles_write_the_memory_of_the_whole_frame(pipe: SeeClearPipeline) -> None:
+    run = pipe._start(1, None, "clip", None, None, StreamSettings(), None)
+    context = run.begin_clip(Clip(torch.rand(1, 2, 3, 48, 80), 0, {}))
+    sizes = [(48, 80), (24, 40), (12, 20)]
+    pyramid = [torch.rand(2, c, *size) for c, size in zip(pipe.pixel_condenser.config.channels, sizes, strict=True)]
+    rows, columns, overlaps = plan_tiles(48, 80, StreamSettings(tile=32, tile_overlap=8), 8, 8)
+    row_weights, column_weights = blend_weights(rows, overlaps[0]), blend_weights(columns, overlaps[1])
+    for row, row_weight in zip(rows, row_weights, strict=True):
+        for column, column_weight in zip(columns, column_weights, strict=True):
+            tile = Tile(row.start, row.stop, column.start, column.stop, (row_weight, column_weight))
+            parts = [
+                level[:, :, row.start >> i : row.stop >> i, column.start >> i : column.stop >> i]
+                for i, level in enumerate(pyramid)
+            ]
+            run._gather(context, parts, tile, (row_weight, column_weight))
+    category = pipe.pixel_condenser.memory
+    whole = category.write(category.initial_state(1), pyramid, num_frames=2)
+    torch.testing.assert_close(run.end_clip(context)["memory"], whole, rtol=0, atol=1e-5)
+
+
+def test_segmentation_features_lie_on_whole_pixels() -> None:
+    """P is kept where its cells are a power of two, and else brought to the nearest such grid."""
+    features = torch.rand(1, 2, 3, 24, 40)
+    kept, cell = align_features(features, 48, 80, 8)
+    assert cell == 2 and torch.equal(kept, features)
+    for size, expected in [((48, 80), 1), ((90, 160), 1), ((15, 27), 4), ((2, 3), 8)]:
+        ramp = ((torch.arange(size[1]) + 0.5) / size[1]).expand(1, 1, 1, *size)
+        aligned, cell = align_features(ramp, 48, 80, 8)
+        assert cell == expected and aligned.shape[-2:] == (48 // cell, 80 // cell)
+        middle = (torch.arange(80 // cell) + 0.5) / (80 // cell)
+        inside = slice(80 // cell // 4, -(80 // cell // 4))
+        torch.testing.assert_close(aligned[0, 0, 0, 0, inside], middle[inside], rtol=0, atol=0.1 / size[1])
+
+
+@pytest.mark.parametrize("settings", [{"noise": "frame"}, {"tile": 8, "clip_overlap": 2}])
+def test_an_interrupted_stream_goes_on_with_the_same_bits(
+    settings: dict[str, Any], pipe: SeeClearPipeline, tmp_path: Path
+) -> None:
+    video = np.concatenate([_video(1, 8, 16).repeat(3, axis=0) // 4, 255 - _video(1, 8, 16).repeat(4, axis=0) // 4])
+    settings = settings | {"num_inference_steps": 2, "seed": 3, "clip_length": 3}
+    undisturbed = list(pipe.stream_clips(video, **settings))
+    assert [part.start for part in undisturbed if part.scene_start] == [0, 3]
+    frames = torch.cat([part.frames for part in undisturbed])
+    assert frames.shape == (7, 3, 32, 64)
+    for part in undisturbed[:-1]:
+        part.state.save(tmp_path / "state")
+        state = StreamState.load(tmp_path / "state")
+        rest = [p.frames for p in pipe.stream_clips(video[state.next_frame :], state=state, **settings)]
+        assert torch.equal(torch.cat(rest), frames[state.next_output :])
+
+
+def test_videos_of_a_batch_have_their_own_scenes(pipe: SeeClearPipeline) -> None:
+    still, cut = _video(1, 16, 16).repeat(7, axis=0) // 4, _video(1, 16, 16).repeat(7, axis=0) // 4
+    cut[3:] = 255 - cut[3:]
+    batch, seen = np.stack([still, cut, still]), []
+
+    def note(pipeline: Any, step: int, timestep: int, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        seen.append(tensors["latents"].shape[:2])
+        return {}
+
+    settings = {"scene_detection": True}
+    generators = [_seeded(1), _seeded(2), _seeded(3)]
+    together = _run(pipe, batch, generator=generators, callback_on_step_end=note, **settings)
+    assert seen == [(2, 5), (2, 5), (1, 3), (1, 4)]
+    for index, video in enumerate(batch):
+        alone = _run(pipe, video, generator=_seeded(index + 1), **settings)
+        torch.testing.assert_close(together[index : index + 1], alone, rtol=0, atol=1e-5)
 
 
 def test_default_steps_and_sampler_are_configuration(pipe: SeeClearPipeline, tmp_path: Path) -> None:
@@ -221,8 +303,23 @@ def test_shipped_weights_load_by_name_and_by_the_class_in_the_folder() -> None:
     pipe = SeeClearPipeline.from_pretrained("seeclear-tiny")
     assert pipe.scale == 4
     folder = Path(str(pipe.config._name_or_path))
-    assert (folder / "pipeline.py").read_text().strip() == "from seeclear import SeeClearPipeline  # noqa: F401"
+    assert (folder / "pipeline.py").read_text().splitlines()[-1].startswith("from seeclear import SeeClearPipeline")
     assert all(path.stat().st_size < 16 * 2**20 for path in folder.rglob("*.safetensors"))
+
+
+def test_tiles_of_the_shipped_weights_agree_with_whole_frames() -> None:
+    """On a real clip: to rounding outside of the overlap, and inside of it with hardly any error."""
+    pipe = SeeClearPipeline.from_pretrained("seeclear-tiny")
+    pipe.set_progress_bar_config(disable=True)
+    with VideoReader(Path(__file__).parents[2] / "examples" / "assets" / "bunny_lr.mp4") as reader:
+        video = np.stack([frame[60:100, 80:216] for frame in islice(reader, 3)])
+    whole = _run(pipe, video)
+    tiled = _run(pipe, video, tile=96)  # columns 0 to 95 and 64 to 135
+    difference = (tiled - whole).abs() * 255
+    overlap = slice(4 * 64, 4 * 96)
+    assert difference[..., overlap].max() > 0
+    assert max(difference[..., : overlap.start].max(), difference[..., overlap.stop :].max()) <= 1
+    assert difference[..., overlap].mean() <= 0.25
 
 
 def test_wrong_settings_are_named(pipe: SeeClearPipeline) -> None:
@@ -235,6 +332,8 @@ def test_wrong_settings_are_named(pipe: SeeClearPipeline) -> None:
         ({"output_type": "gif"}, "`output_type` is 'gif'"),
         ({"callback_on_step_end_tensor_inputs": ["memory"]}, "memory"),
         ({"generator": [_seeded(), _seeded()]}, "`generator` has 2"),
+        ({"clip_overlap": 5}, "`clip_overlap` is 5"),
+        ({"tile": -8}, "`tile` is -8"),
     ]:
         with pytest.raises(ValueError, match=message):
             pipe(video, **settings)
@@ -242,5 +341,7 @@ def test_wrong_settings_are_named(pipe: SeeClearPipeline) -> None:
         pipe(np.full((2, 8, 8, 3), np.nan, np.float32))
     with pytest.raises(ValueError, match="`noise`"):
         pipe.stream(iter([]), noise="pink")  # before a frame is read
+    with pytest.raises(ValueError, match="`clip_overlap` is 7"):
+        pipe.stream(iter([]), clip_overlap=7)
     with pytest.raises(ValueError, match="'no-such-model'.*seeclear-tiny"):
         SeeClearPipeline.from_pretrained("no-such-model")

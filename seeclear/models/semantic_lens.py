@@ -1,0 +1,365 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Semantic Lens, a regression network for video super-resolution (AAAI 2024, arXiv 2312.07823): the Pixel Enhancer.
+
+Its Semantic Extractor is the [`SemanticDistiller`], frozen and apart, so that it runs once where this network is the
+prior of SeeClear, which needs the same semantics.
+
+Shapes: B clips, F frames in a clip, C channels, H x W low-resolution size, s the scale, K video-wise instance tokens
+of width D, P segmentation features. Everything works at low resolution up to the last convolution.
+
+    LR frames -> extraction -> features of every frame
+    features -> backward branch, last frame to first   \\  every step: support -> IMAGE -> GPS -> ISEE -> aligned;
+    features, backward -> forward branch, first to last /              [features, aligned] -> fuse -> residual blocks
+    forward -> multi-frame attention -> residual blocks -> conv -> pixel shuffle -> + bicubic
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.utils import BaseOutput
+from torch import Tensor, nn
+
+from seeclear.resize import imresize
+
+from .attention import zero_init
+from .lens_modules import (
+    PATCH,
+    ConvBlock,
+    GlobalPerspectiveShifter,
+    ImplicitMaskedAlignment,
+    InstanceSemanticEmbedding,
+    MultiFrameAttention,
+    sample_maps,
+    sampling_matrix,
+)
+
+
+@dataclass
+class SemanticLensOutput(BaseOutput):
+    """Output of [`SemanticLens`].
+
+    Attributes:
+        sample: the HR frames (B, F, 3, sH, sW), about [-1, 1], in the dtype of the LR frames.
+    """
+
+    sample: Tensor
+
+
+@dataclass
+class _Semantics:
+    """What a clip's semantics are to the branches; None where the configuration does not use it.
+
+    Attributes:
+        features: segmentation features P (B*F, P, h, w).
+        masks: instance masks in [0, 1] (B*F, H/2, W/2, K).
+        clip_tokens: (B, K, D).
+        rows, columns: what brings maps of the frame to H and to W, (B, H, grid) and (B, W, grid).
+    """
+
+    features: Tensor | None = None
+    masks: Tensor | None = None
+    clip_tokens: Tensor | None = None
+    rows: Tensor | None = None
+    columns: Tensor | None = None
+
+
+class PropagationBranch(nn.Module):
+    """One direction of the propagation: what was found out so far is aligned to the next frame and fused with it.
+
+    `sources` is how many features of the frame itself there are beside the aligned ones.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        sources: int,
+        blocks: int,
+        image: ImplicitMaskedAlignment | None,
+        gps: GlobalPerspectiveShifter | None,
+        isee: InstanceSemanticEmbedding | None,
+    ) -> None:
+        super().__init__()
+        self.image, self.gps, self.isee = image, gps, isee
+        self.fuse_sources = nn.Conv2d(sources * channels, channels, 1)
+        self.fuse_aligned = nn.Conv2d(channels, channels, 1, bias=False)
+        self.blocks = nn.Sequential(*[ConvBlock(channels) for _ in range(blocks)])
+
+    def prepare(
+        self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int
+    ) -> list[tuple[Tensor | None, ...]]:
+        """What the steps need of every frame, made for all frames at once: its part of the fused features, queries,
+        keys, modulation.
+
+        `sources`: the frames' own features, each (B*F, C, H, W), the shallow ones first.
+        """
+        parts: list[Tensor | None] = [self.fuse_sources(torch.cat(sources, dim=1)), None, None, None]
+        if self.image is not None:
+            parts[1:3] = self.image.descriptors(sources[0], semantics.masks)
+        if self.gps is not None and semantics.features is not None:
+            parts[3] = self.gps.modulation(semantics.features)
+        split = [None if part is None else part.unflatten(0, (-1, num_frames)) for part in parts]
+        return [tuple(None if part is None else part[:, t] for part in split) for t in range(num_frames)]
+
+    def forward(
+        self,
+        own: Tensor,
+        queries: Tensor | None,
+        modulation: Tensor | None,
+        support: Tensor | None,
+        keys: Tensor | None,
+        rows: Tensor | None,
+        columns: Tensor | None,
+        clip_tokens: Tensor | None,
+    ) -> Tensor:
+        """One step.
+
+        Args:
+            own, queries, modulation: the frame's, as [`prepare`] gives them; `own` is (B, C, H, W).
+            support: what the branch made of the frame before (B, C, H, W); None at its first frame.
+            keys: of the frame before.
+            rows, columns: what samples the modulation, as [`sampling_matrix`] gives it.
+            clip_tokens: (B, K, D).
+
+        Returns:
+            (B, C, H, W).
+        """
+        if support is None:
+            return self.blocks(own)
+        aligned = support
+        if self.image is not None:
+            aligned = self.image(queries, keys, aligned)
+        if self.gps is not None:
+            aligned = self.gps(aligned, modulation, rows, columns)
+        if self.isee is not None:
+            aligned = self.isee(aligned, clip_tokens)
+        return self.blocks(self.fuse_aligned(aligned).add_(own))
+
+
+class SemanticLens(ModelMixin, ConfigMixin):
+    """LR clip and its semantics in, HR clip out, in one pass.
+
+    Each module is a switch: `image`, `gps`, `isee`, `multi_frame_attention`. With all of them off it is a plain
+    bidirectional recurrent network and needs no semantics.
+
+    Args:
+        scale: upscaling factor s.
+        channels: C, a multiple of `head_dim`, of `alignment_heads`.
+        extraction_blocks: residual blocks on every frame alone.
+        backward_blocks, forward_blocks: residual blocks in a step of each branch.
+        reconstruction_blocks: residual blocks after the propagation.
+        head_dim: width of an attention head, and of a descriptor of IMAGE.
+        alignment_heads: attention maps of IMAGE.
+        alignment_window_size: side of the window of queries that IMAGE looks up together, in patches of 2x2 LR pixels.
+        search_radius: how many patches the window in which it looks is wider at each side.
+        attention_layers: multi-frame self-attention blocks.
+        attention_window_size: side of their windows, in patches.
+        global_grid: the global tokens of GPS are `global_grid` x `global_grid`.
+        semantic_token_dim: D, width of the distiller's clip tokens.
+        semantic_feature_dim: channels P of its segmentation features.
+        image: implicit masked attention guided pre-alignment; needs the instance masks.
+        gps: global perspective shifter; needs the segmentation features.
+        isee: instance-specific semantic embedding encoder; needs the clip tokens.
+        multi_frame_attention: self-attention over the frames of the clip.
+
+    Raises:
+        ValueError: `channels` fits neither `head_dim` nor `alignment_heads`.
+    """
+
+    _supports_gradient_checkpointing = True
+    _no_split_modules = ["PropagationBranch", "MultiFrameAttention"]
+    _repeated_blocks = ["ConvBlock"]
+
+    @register_to_config
+    def __init__(
+        self,
+        scale: int = 4,
+        channels: int = 64,
+        extraction_blocks: int = 1,
+        backward_blocks: int = 2,
+        forward_blocks: int = 3,
+        reconstruction_blocks: int = 1,
+        head_dim: int = 32,
+        alignment_heads: int = 2,
+        alignment_window_size: int = 8,
+        search_radius: int = 4,
+        attention_layers: int = 2,
+        attention_window_size: int = 4,
+        global_grid: int = 8,
+        semantic_token_dim: int = 64,
+        semantic_feature_dim: int = 64,
+        image: bool = True,
+        gps: bool = True,
+        isee: bool = True,
+        multi_frame_attention: bool = True,
+    ) -> None:
+        super().__init__()
+        if channels % head_dim or channels % alignment_heads:
+            raise ValueError(
+                f"`channels` is {channels}; it must be a multiple of `head_dim` {head_dim} and of `alignment_heads` "
+                f"{alignment_heads}"
+            )
+
+        def branch(sources: int, blocks: int) -> PropagationBranch:
+            return PropagationBranch(
+                channels,
+                sources,
+                blocks,
+                ImplicitMaskedAlignment(channels, alignment_heads, head_dim, alignment_window_size, search_radius)
+                if image
+                else None,
+                GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
+                InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
+            )
+
+        self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
+        self.extraction = nn.Sequential(*[ConvBlock(channels) for _ in range(extraction_blocks)])
+        self.backward_branch = branch(1, backward_blocks)
+        self.forward_branch = branch(2, forward_blocks)
+        self.attention = (
+            MultiFrameAttention(channels, attention_layers, head_dim, attention_window_size)
+            if multi_frame_attention
+            else None
+        )
+        self.reconstruction = nn.Sequential(*[ConvBlock(channels) for _ in range(reconstruction_blocks)])
+        self.conv_out = zero_init(nn.Conv2d(channels, 3 * scale**2, 3, padding=1))  # untrained: bicubic
+        self.gradient_checkpointing = False
+
+    @property
+    def needs_semantics(self) -> bool:
+        """Whether any of its modules works with semantics."""
+        return self.config.image or self.config.gps or self.config.isee
+
+    def forward(
+        self,
+        low_res: Tensor,
+        features: Tensor | None = None,
+        clip_tokens: Tensor | None = None,
+        clip_masks: Tensor | None = None,
+        region: Tensor | None = None,
+        return_dict: bool = True,
+    ) -> SemanticLensOutput | tuple[Tensor]:
+        """Upscales one clip, of any size and length.
+
+        The semantics are those of whole frames, as [`SemanticDistiller`] gives them, each needed by its module.
+
+        Args:
+            low_res: LR frames (B, F, 3, H, W) in [-1, 1]. In float32 the bicubic part stays in float32, whatever the
+                network's dtype.
+            features: segmentation features P (B, F, P, h, w), for `gps`.
+            clip_tokens: video-wise instance tokens O_c (B, K, D), for `isee`.
+            clip_masks: logits of their masks (B, F, K, h, w), for `image`.
+            region: which part of the frames `low_res` shows, (B, 4): top, left, bottom, right as fractions of the
+                frame; None is the whole.
+            return_dict: a [`SemanticLensOutput`] or a tuple of its field.
+
+        Raises:
+            ValueError: a shape that is not as above, or semantics that a module needs are missing.
+        """
+        if low_res.ndim != 5 or low_res.shape[2] != 3:
+            raise ValueError(f"`low_res` is {tuple(low_res.shape)}; it must be (B, F, 3, H, W)")
+        batch_size, num_frames, _, height, width = low_res.shape
+        self._check_semantics(batch_size, num_frames, features, clip_tokens, clip_masks, region)
+
+        # 1. every frame alone; an odd height or width is filled up by repeating the edge
+        pixels = F.pad(
+            low_res.flatten(0, 1).to(self.dtype), (0, -width % PATCH, 0, -height % PATCH), mode="replicate"
+        ).contiguous(memory_format=torch.channels_last)
+        extracted = self.extraction(self.conv_in(pixels))  # (B*F, C, H, W)
+        semantics = self._semantics(low_res, extracted.dtype, features, clip_tokens, clip_masks, region)
+
+        # 2. from the last frame to the first, then from the first to the last
+        behind = self._propagate(self.backward_branch, (extracted,), semantics, num_frames, reverse=True)
+        hidden = self._propagate(self.forward_branch, (extracted, behind), semantics, num_frames, reverse=False)
+
+        # 3. all frames together, and up
+        if self.attention is not None:
+            hidden = self._run(self.attention, hidden, num_frames)
+        residual = F.pixel_shuffle(self.conv_out(self.reconstruction(hidden)), self.config.scale)
+        residual = residual[..., : self.config.scale * height, : self.config.scale * width]
+        sample = imresize(low_res, scale=self.config.scale)
+        sample = sample + residual.unflatten(0, (batch_size, num_frames)).to(sample.dtype)
+        return SemanticLensOutput(sample=sample) if return_dict else (sample,)
+
+    def _check_semantics(
+        self,
+        batch_size: int,
+        num_frames: int,
+        features: Tensor | None,
+        clip_tokens: Tensor | None,
+        clip_masks: Tensor | None,
+        region: Tensor | None,
+    ) -> None:
+        config = self.config
+        clip = (batch_size, num_frames)
+        needed: list[tuple[str, str, Tensor | None, tuple[int | None, ...]]] = [
+            ("gps", "features", features, (*clip, config.semantic_feature_dim, None, None)),
+            ("isee", "clip_tokens", clip_tokens, (batch_size, None, config.semantic_token_dim)),
+            ("image", "clip_masks", clip_masks, (*clip, None, None, None)),
+        ]
+        for switch, name, value, shape in needed:
+            if not config[switch]:
+                continue
+            if value is None:
+                raise ValueError(f"`{name}` is None; a network with `{switch}` needs it")
+            if value.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, value.shape, strict=True)):
+                wanted = ", ".join("any" if n is None else str(n) for n in shape)
+                raise ValueError(f"`{name}` is {tuple(value.shape)}; it must be ({wanted})")
+        if region is not None and tuple(region.shape) != (batch_size, 4):
+            raise ValueError(f"`region` is {tuple(region.shape)}; it must be ({batch_size}, 4)")
+
+    def _semantics(
+        self,
+        low_res: Tensor,
+        dtype: torch.dtype,
+        features: Tensor | None,
+        clip_tokens: Tensor | None,
+        clip_masks: Tensor | None,
+        region: Tensor | None,
+    ) -> _Semantics:
+        """The semantics that the configuration uses, those of the whole frame brought to the part that is shown."""
+        config, semantics = self.config, _Semantics()
+        batch_size, num_frames, _, height, width = low_res.shape
+        padded_height, padded_width = height + -height % PATCH, width + -width % PATCH
+        if region is None:
+            region = torch.tensor([0.0, 0.0, 1.0, 1.0], device=low_res.device).expand(batch_size, 4)
+        top, left, bottom, right = region.unbind(dim=1)
+        if config.gps and features is not None:
+            semantics.features = features.flatten(0, 1).to(dtype)
+            semantics.rows = sampling_matrix(top, bottom, padded_height, 1 / height, config.global_grid)
+            semantics.columns = sampling_matrix(left, right, padded_width, 1 / width, config.global_grid)
+        if config.isee and clip_tokens is not None:
+            semantics.clip_tokens = clip_tokens.to(dtype)
+        if config.image and clip_masks is not None:
+            masks = clip_masks.flatten(0, 1).permute(0, 2, 3, 1).float().sigmoid()
+            rows = sampling_matrix(top, bottom, padded_height // PATCH, PATCH / height, masks.shape[1])
+            columns = sampling_matrix(left, right, padded_width // PATCH, PATCH / width, masks.shape[2])
+            rows, columns = (x.repeat_interleave(num_frames, dim=0) for x in (rows, columns))
+            semantics.masks = sample_maps(masks, rows, columns).to(dtype)
+        return semantics
+
+    def _propagate(
+        self,
+        branch: PropagationBranch,
+        sources: tuple[Tensor, ...],
+        semantics: _Semantics,
+        num_frames: int,
+        reverse: bool,
+    ) -> Tensor:
+        """Runs a branch over the frames: `sources`, each (B*F, C, H, W) -> what it made of them, (B*F, C, H, W)."""
+        prepared = branch.prepare(sources, semantics, num_frames)
+        made: dict[int, Tensor] = {}
+        support = keys = None
+        for t in reversed(range(num_frames)) if reverse else range(num_frames):
+            own, queries, frame_keys, modulation = prepared[t]
+            shared = (semantics.rows, semantics.columns, semantics.clip_tokens)
+            made[t] = support = self._run(branch, own, queries, modulation, support, keys, *shared)
+            keys = frame_keys
+        return torch.stack([made[t] for t in range(num_frames)], dim=1).flatten(0, 1)
+
+    def _run(self, module: nn.Module, *args: object) -> Tensor:
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self._gradient_checkpointing_func(module, *args)
+        return module(*args)

@@ -1,0 +1,122 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""How much memory a run takes, and the largest tile that a budget allows.
+
+The peak is that of the worse of three moments, on top of what is always there:
+
+    always         Python and its libraries, the weights, the LR frames of a clip
+    distilling     the segmenter on all frames of a clip
+    restoring      HR frames of a clip and of its overlap with the one before; the network's activations in one tile
+    giving out     HR frames of a clip, and as much again for whoever writes them
+
+HR and LR frames are counted exactly (float32). The constants below were measured as resident memory of the `tiny`
+models on a CPU in float32 and rounded up; activations of other sizes and dtypes are scaled from them by the channels
+and the bytes of a number. `SAFETY` is on top of everything. Peak and estimate of whole runs (one step, 5 frames a
+clip): 320x180 whole 2.59 and 2.99 GB, in tiles of 160 1.42 and 1.73 GB.
+"""
+
+import torch
+from torch import nn
+
+from .pipeline_seeclear import SeeClearPipeline
+from .pipeline_semantic_lens import SemanticLensPipeline
+from .streaming import DEFAULT_TILE_OVERLAP, StreamSettings, plan_tiles
+
+Pipeline = SeeClearPipeline | SemanticLensPipeline
+
+SAFETY = 1.15
+BASE_BYTES = 550_000_000
+"""Python with torch, diffusers, transformers and PyAV."""
+LOW_RES_COPIES = 4
+"""Of the LR frames of a clip: as they were read, stacked, in [-1, 1], padded."""
+HIGH_RES_COPIES = 8
+"""Of the HR frames of a tile, float32: y, noise, state, estimate and what the scheduler makes of them."""
+CONDENSER_NUMBERS = 13
+"""Numbers held at the peak for each LR pixel of a tile and frame, as a multiple of the channels over that pixel."""
+LENS_NUMBERS = 4
+"""The same for Semantic Lens, as a multiple of its channels."""
+DISTILLER_BYTES = 300
+"""For each pixel that the segmenter sees, in float32."""
+STEP = 64
+"""Larger tiles less their overlap are multiples of this, on which the attention windows of the networks begin."""
+
+
+def estimate_peak_bytes(
+    pipe: Pipeline,
+    height: int,
+    width: int,
+    clip_length: int | None = None,
+    tile: int | tuple[int, int] | None = None,
+    dtype: torch.dtype | None = None,
+) -> int:
+    """The most memory that upscaling one video will take, including this process, host and device together.
+
+    It grows with the frame, the clip and the tile, and does not depend on the video's length.
+
+    Args:
+        pipe: a [`SeeClearPipeline`] or a [`SemanticLensPipeline`].
+        height, width: of the LR frames.
+        clip_length: frames of a clip; None is the pipeline's.
+        tile: as in [`StreamSettings`]; None is the whole frame.
+        dtype: what the networks compute in; None is the pipeline's.
+
+    Raises:
+        ValueError: `tile` or `clip_length` is out of its range.
+    """
+    settings = StreamSettings(clip_length=clip_length, tile=tile)
+    frames, overlap = settings.clips(pipe.config.clip_length)
+    itemsize = (pipe.dtype if dtype is None else dtype).itemsize
+    numbers, multiple_of = _network(pipe)
+    rows, columns, _ = plan_tiles(height, width, settings, multiple_of)
+    tile_pixels = max(map(len, rows)) * max(map(len, columns))
+
+    low_res = 12 * height * width
+    high_res = low_res * pipe.scale**2
+    always = BASE_BYTES + _weights(pipe) * itemsize + (LOW_RES_COPIES * frames + 2) * low_res
+    distilling = overlap * high_res + frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
+    in_tile = HIGH_RES_COPIES * 12 * pipe.scale**2 + numbers * itemsize
+    restoring = (frames + overlap) * high_res + int(frames * tile_pixels * in_tile)
+    giving_out = 2 * frames * high_res
+    return int(SAFETY * (always + max(distilling, restoring, giving_out)))
+
+
+def choose_tile(pipe: Pipeline, height: int, width: int, budget_bytes: int) -> int | None:
+    """The largest tile with which upscaling stays within a budget, at default settings; None if whole frames do.
+
+    Raises:
+        ValueError: not even the smallest tile does.
+    """
+    if estimate_peak_bytes(pipe, height, width) <= budget_bytes:
+        return None
+    largest = max(height, width)
+    sides = [side + DEFAULT_TILE_OVERLAP for side in (8, 16, 32, *range(STEP, largest, STEP))]
+    tiles = [side for side in sides if side < largest]
+    for tile in reversed(tiles):
+        if estimate_peak_bytes(pipe, height, width, tile=tile) <= budget_bytes:
+            return tile
+    least = estimate_peak_bytes(pipe, height, width, tile=tiles[0] if tiles else None)
+    raise ValueError(
+        f"`budget_bytes` is {budget_bytes / 1e9:.2f} GB; frames of {width}x{height} need at least "
+        f"{least / 1e9:.2f} GB, even in the smallest tiles"
+    )
+
+
+def _network(pipe: Pipeline) -> tuple[float, int]:
+    """The network's (numbers held for each LR pixel of a tile and frame, multiple that its sizes are rounded to)."""
+    if isinstance(pipe, SeeClearPipeline):
+        condenser = pipe.pixel_condenser
+        channels = sum(channels / 4**level for level, channels in enumerate(condenser.config.channels))
+        return CONDENSER_NUMBERS * channels, condenser.size_requirement.multiple_of
+    return LENS_NUMBERS * pipe.semantic_lens.config.channels, 1
+
+
+def _weights(pipe: Pipeline) -> int:
+    modules = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+def _distilled_pixels(pipe: Pipeline, height: int, width: int) -> int:
+    """Pixels of a frame as the segmenter sees it."""
+    if pipe.semantic_distiller is None:
+        return 0
+    rows, columns = pipe.semantic_distiller.working_size(height, width)
+    return rows * columns

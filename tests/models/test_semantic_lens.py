@@ -1,0 +1,283 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from seeclear.models import LENS_PRESETS, SemanticLens, build_lens_components
+from seeclear.models.lens_modules import ImplicitMaskedAlignment, sample_maps, sampling_matrix
+from seeclear.resize import imresize
+
+SWITCHES = ("image", "gps", "isee", "multi_frame_attention")
+SMALL = {
+    "channels": 16,
+    "backward_blocks": 1,
+    "forward_blocks": 1,
+    "head_dim": 8,
+    "alignment_window_size": 4,
+    "search_radius": 2,
+    "global_grid": 3,
+    "semantic_token_dim": 12,
+    "semantic_feature_dim": 10,
+}
+
+
+def _inputs(batch_size: int = 2, frames: int = 3, height: int = 9, width: int = 14) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "low_res": torch.rand(batch_size, frames, 3, height, width, generator=generator) * 2 - 1,
+        "features": torch.randn(batch_size, frames, 10, 6, 7, generator=generator),
+        "clip_tokens": torch.randn(batch_size, 5, 12, generator=generator),
+        "clip_masks": 3 * torch.randn(batch_size, frames, 5, 6, 7, generator=generator),
+    }
+
+
+@pytest.fixture
+def lens(randomize: Callable[..., nn.Module]) -> SemanticLens:
+    torch.manual_seed(0)
+    model = randomize(SemanticLens(**SMALL)).eval()
+    assert isinstance(model, SemanticLens)
+    return model
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (9, 14), (17, 8)])
+def test_untrained_network_returns_bicubic(size: tuple[int, int]) -> None:
+    inputs = _inputs(1, 2, *size)
+    assert torch.equal(SemanticLens(**SMALL)(**inputs).sample, imresize(inputs["low_res"], scale=4))
+
+
+@pytest.mark.parametrize("row", list(itertools.product([False, True], repeat=4)))
+def test_every_module_is_a_switch(row: tuple[bool, ...], randomize: Callable[..., nn.Module]) -> None:
+    switches = dict(zip(SWITCHES, row, strict=True))
+    model = randomize(SemanticLens(**SMALL, **switches))
+    inputs = _inputs()
+    output = model(**inputs).sample
+    assert output.shape == (2, 3, 3, 36, 56)
+    # every parameter that the configuration has is used
+    output.square().mean().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+    # and each of the semantics moves the result if and only if its module is there
+    for switch, name in (("gps", "features"), ("isee", "clip_tokens"), ("image", "clip_masks")):
+        changed = model(**inputs | {name: inputs[name].roll(1, dims=-1)}).sample
+        assert torch.equal(changed, output) != switches[switch]
+    if not any(row):
+        assert torch.equal(model(inputs["low_res"]).sample, output)
+
+
+def test_every_frame_informs_every_other(lens: SemanticLens) -> None:
+    inputs = _inputs(1, 5)
+    expected = lens(**inputs).sample
+    for changed in (0, 4):
+        low_res = inputs["low_res"].clone()
+        low_res[:, changed] *= 0.5
+        moved = (lens(**inputs | {"low_res": low_res}).sample - expected).abs().amax(dim=(0, 2, 3, 4))
+        assert (moved > 1e-5).all()
+
+
+def test_switched_off_the_frames_still_inform_each_other_in_both_directions(
+    randomize: Callable[..., nn.Module],
+) -> None:
+    model = randomize(SemanticLens(**SMALL, **dict.fromkeys(SWITCHES, False)))
+    low_res = _inputs(1, 4)["low_res"].requires_grad_()
+    for frame in range(4):
+        (gradient,) = torch.autograd.grad(model(low_res).sample[:, frame].square().sum(), low_res)
+        assert (gradient.abs().amax(dim=(0, 2, 3, 4)) > 0).all()
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (2, -4), (-6, 4)])
+def test_untrained_alignment_finds_where_the_picture_moved(shift: tuple[int, int]) -> None:
+    """Features of a frame that moved by whole patches come back to where the reference has them."""
+    torch.manual_seed(0)
+    module = ImplicitMaskedAlignment(4, heads=2, head_dim=16, window_size=4, radius=4, masks=False)
+    nn.init.zeros_(module.position_bias)
+    scene = torch.randn(1, 4, 48, 48)
+    reference = scene[..., 12:36, 12:36]
+    support = scene[..., 12 + shift[0] : 36 + shift[0], 12 + shift[1] : 36 + shift[1]]
+    queries, _ = module.descriptors(reference, None)
+    _, keys = module.descriptors(support, None)
+    inner = (..., slice(8, 16), slice(8, 16))
+    difference = (module(queries, keys, support)[inner] - reference[inner]).abs().mean()
+    before = (support[inner] - reference[inner]).abs().mean()
+    assert difference < 0.1 if shift == (0, 0) else difference < 0.1 * before
+
+
+def test_alignment_worked_by_hand() -> None:
+    """Every query of a window, with the plain formula over all patches that it may look at."""
+    torch.manual_seed(0)
+    size, radius = 2, 1
+    module = ImplicitMaskedAlignment(2, heads=1, head_dim=3, window_size=size, radius=radius)
+    features, support, masks = torch.randn(2, 2, 8, 12), torch.randn(1, 2, 8, 12), torch.rand(2, 4, 6, 3)
+    nn.init.normal_(module.position_bias)
+    nn.init.constant_(module.mask_weight, 0.7)
+    queries, keys = module.descriptors(features, masks)
+    got = module(queries[:1], keys[1:], support)
+
+    patches = F.unfold(features, 2, stride=2).unflatten(2, (4, 6))  # channel, row, column of the pixel in the patch
+    patches = patches.unflatten(1, (2, 4)).permute(0, 3, 4, 2, 1).flatten(3)  # (2, 4, 6, p * q * c)
+    described = F.normalize(module.describe.linear(patches), dim=-1)
+    values = F.unfold(support, 2, stride=2).unflatten(2, (4, 6))[0]
+    sharpness = module.log_sharpness.exp().item()
+    for row, column in ((0, 0), (1, 2), (3, 5), (2, 3)):
+        top, left = row // size * size, column // size * size
+        logits, moved = [], []
+        for y in range(top - radius, top + size + radius):
+            for x in range(left - radius, left + size + radius):
+                at = (min(max(y, 0), 3), min(max(x, 0), 5))  # the edge is repeated
+                cosine = described[0, row, column] @ described[1][at]
+                shared = masks[0, row, column] @ masks[1][at]
+                bias = module.position_bias[0, y - row + size + radius - 1, x - column + size + radius - 1]
+                logits.append(sharpness * (cosine - 1) + 0.7 * shared + bias)
+                moved.append(values[:, at[0], at[1]])
+        expected = torch.stack(logits).softmax(dim=0) @ torch.stack(moved)  # channel, row, column of the pixel
+        patch = got[0, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        torch.testing.assert_close(patch.flatten(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pixel_looks_where_its_instance_is() -> None:
+    """Without any texture to go by, the masks alone decide whose features are taken over."""
+    module = ImplicitMaskedAlignment(1, heads=1, head_dim=4, window_size=4, radius=4)
+    nn.init.zeros_(module.position_bias)
+    nn.init.constant_(module.mask_weight, 20.0)
+    masks = torch.zeros(2, 4, 8, 2)
+    masks[0, :, :4, 0] = masks[0, :, 4:, 1] = 1  # reference: instance 0 on the left, 1 on the right
+    masks[1, :, :2, 0] = masks[1, :, 2:, 1] = 1  # support: instance 0 is narrower
+    support = torch.zeros(1, 1, 8, 16)
+    support[..., 4:] = 1
+    queries, keys = module.descriptors(torch.ones(2, 1, 8, 16), masks)
+    aligned = module(queries[:1], keys[1:], support)
+    assert aligned[..., :8].max() < 1e-3 and aligned[..., 8:].min() > 1 - 1e-3
+
+
+def test_maps_are_sampled_as_torch_interpolates_them_and_regions_as_parts_of_that() -> None:
+    maps = torch.randn(2, 5, 7, 3, generator=torch.Generator().manual_seed(0))
+    zero, one = torch.zeros(2), torch.ones(2)
+    whole = sample_maps(
+        maps, sampling_matrix(zero, one, 20, 1 / 20, 5), sampling_matrix(zero, one, 28, 1 / 28, 7)
+    ).permute(0, 3, 1, 2)
+    expected = F.interpolate(maps.permute(0, 3, 1, 2), size=(20, 28), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(whole, expected)
+    rows = sampling_matrix(one * 0.25, one * 0.75, 10, 1 / 10, 5)
+    columns = sampling_matrix(zero, one * 0.5, 14, 1 / 14, 7)
+    torch.testing.assert_close(sample_maps(maps, rows, columns).permute(0, 3, 1, 2), whole[..., 5:15, :14])
+
+
+def test_a_region_sees_the_semantics_of_the_whole_frame(randomize: Callable[..., nn.Module]) -> None:
+    """The part of a frame well inside a crop is upscaled like the same part of the whole frame."""
+    switches = {"image": False, "multi_frame_attention": False}
+    no_blocks = dict.fromkeys(("extraction_blocks", "forward_blocks", "backward_blocks"), 0)
+    model = randomize(SemanticLens(**SMALL | no_blocks, **switches)).eval()
+    inputs = _inputs(1, 3, 24, 32)
+    whole = model(**inputs).sample
+    crop = inputs["low_res"][..., 4:20, 8:32]
+    region = torch.tensor([[4 / 24, 8 / 32, 20 / 24, 1.0]])
+    part = model(**inputs | {"low_res": crop}, region=region).sample
+    blind = model(**inputs | {"low_res": crop}).sample
+    expected = whole[..., 16:80, 32:128][..., 24:40, 24:72]
+    torch.testing.assert_close(part[..., 24:40, 24:72], expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(blind[..., 24:40, 24:72], expected, atol=1e-3)
+
+
+def test_batch_entries_stay_apart_and_frame_counts_are_free(lens: SemanticLens) -> None:
+    inputs = _inputs()
+    second = lens(**{name: value[1:] for name, value in inputs.items()}).sample
+    torch.testing.assert_close(lens(**inputs).sample[1:], second, rtol=1e-4, atol=1e-5)
+    for frames in (1, 2, 9):
+        assert lens(**_inputs(1, frames)).sample.shape == (1, frames, 3, 36, 56)
+
+
+def test_memory_format_half_precision_and_autocast(lens: SemanticLens) -> None:
+    inputs = _inputs()
+    expected = lens(**inputs).sample
+    bicubic = imresize(inputs["low_res"], scale=4)
+    last = lens.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(last(**inputs).sample, expected, rtol=1e-4, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = lens(**inputs).sample
+    half = lens.bfloat16()(**inputs).sample
+    for result in (mixed, half):
+        assert result.dtype == torch.float32  # the bicubic part keeps its precision
+        assert (result - expected).abs().mean() < 0.05 * (expected - bicubic).abs().mean()
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(lens: SemanticLens) -> None:
+    gradients = []
+    for enable in (False, True):
+        if enable:
+            lens.enable_gradient_checkpointing()
+        lens.train()
+        lens.zero_grad()
+        lens(**_inputs()).sample.square().mean().backward()
+        gradients.append({name: p.grad.clone() for name, p in lens.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_save_load_and_tuple_output(lens: SemanticLens, tmp_path: Path) -> None:
+    lens.to(memory_format=torch.channels_last).save_pretrained(tmp_path)
+    loaded = SemanticLens.from_pretrained(tmp_path)
+    inputs = _inputs()
+    (sample,) = loaded(**inputs, return_dict=False)
+    torch.testing.assert_close(sample, lens(**inputs).sample, rtol=1e-4, atol=1e-5)
+
+
+def test_a_few_steps_of_training_beat_bicubic() -> None:
+    torch.manual_seed(0)
+    model = SemanticLens(**SMALL)
+    inputs = _inputs(1, 3, 8, 8)
+    target = imresize(inputs["low_res"], scale=4) * 1.2
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(20):
+        loss = (model(**inputs).sample - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_errors_name_the_argument(lens: SemanticLens) -> None:
+    inputs = _inputs()
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"low_res": inputs["low_res"][0]}, r"`low_res` is \(3, 3, 9, 14\)"),
+        ({"features": None}, "`features` is None; a network with `gps`"),
+        ({"clip_tokens": None}, "`clip_tokens` is None; a network with `isee`"),
+        ({"clip_masks": None}, "`clip_masks` is None; a network with `image`"),
+        ({"features": inputs["features"][:, :2]}, r"`features` is \(2, 2, 10, 6, 7\); it must be \(2, 3, 10, any"),
+        ({"clip_tokens": torch.zeros(2, 5, 13)}, r"`clip_tokens` .* \(2, any, 12\)"),
+        ({"region": torch.zeros(1, 4)}, "`region`"),
+    ]
+    for changes, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            lens(**inputs | changes)
+    with pytest.raises(ValueError, match="`channels` is 20"):
+        SemanticLens(**SMALL | {"channels": 20})
+    with pytest.raises(ValueError, match="'huge'.*semantic-lens-tiny"):
+        build_lens_components("huge")
+
+
+def test_presets_fit_together_and_tiny_is_small_and_fast() -> None:
+    """At most 4 M parameters beside the distiller, and 80 GFLOP a 320x180 frame, most of it in convolutions."""
+    for name in LENS_PRESETS:
+        with torch.device("meta"):
+            parts = build_lens_components(name)
+        lens, distiller = parts["semantic_lens"], parts["semantic_distiller"]
+        assert lens.config.semantic_token_dim == distiller.token_dim
+        assert lens.config.semantic_feature_dim == distiller.feature_dim
+    with torch.device("meta"):
+        lens = SemanticLens(**LENS_PRESETS["semantic-lens-tiny"]["semantic_lens"]).requires_grad_(False)
+        frames = torch.empty(1, 2, 3, 180, 320)
+        features, masks = torch.empty(1, 2, 64, 45, 80), torch.empty(1, 2, 16, 45, 80)
+        with FlopCounterMode(display=False) as counter:
+            lens(frames, features, torch.empty(1, 16, 64), masks)
+    assert sum(p.numel() for p in lens.parameters()) <= 4_000_000
+    assert counter.get_total_flops() <= 2 * 80e9
+    convolutions = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
+    assert convolutions >= 0.8 * counter.get_total_flops()

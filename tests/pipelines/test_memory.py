@@ -1,0 +1,60 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from typing import Any
+
+import pytest
+import torch
+
+from seeclear import SeeClearPipeline
+from seeclear.pipelines import SemanticLensPipeline
+from seeclear.pipelines.memory import choose_tile, estimate_peak_bytes
+from seeclear.pipelines.streaming import DEFAULT_TILE_OVERLAP
+
+
+@pytest.fixture
+def pipe(small_components: dict[str, Any]) -> SeeClearPipeline:
+    return SeeClearPipeline(**small_components)
+
+
+def test_the_estimate_grows_with_everything_but_the_length(pipe: SeeClearPipeline) -> None:
+    def estimate(height: int = 180, width: int = 320, **kwargs: Any) -> int:
+        return estimate_peak_bytes(pipe, height, width, **kwargs)
+
+    assert estimate() < estimate(height=360) < estimate(height=360, width=640)
+    assert estimate(clip_length=3) < estimate() < estimate(clip_length=7)
+    tiles = [estimate(tile=tile) for tile in (8, 40, 64, 96, 160, 320)]
+    assert tiles == sorted(tiles) and tiles[3] < tiles[4] < tiles[5] == estimate()
+    assert estimate(dtype=torch.bfloat16) < estimate()
+    assert estimate(tile=(40, 320)) < estimate(tile=(180, 320)) == estimate()
+
+
+def test_the_frames_themselves_are_counted(pipe: SeeClearPipeline) -> None:
+    """In tiles as small as can be, the HR frames of two clips or so remain."""
+    high_res = 12 * 16 * 1080 * 1920
+    assert estimate_peak_bytes(pipe, 1080, 1920, tile=8) > 6 * high_res
+
+
+def test_the_largest_tile_that_fits_is_chosen(pipe: SeeClearPipeline) -> None:
+    height, width = 270, 480
+    assert choose_tile(pipe, height, width, 10**12) is None
+    whole = estimate_peak_bytes(pipe, height, width)
+    assert choose_tile(pipe, height, width, whole) is None
+    least = estimate_peak_bytes(pipe, height, width, tile=8 + DEFAULT_TILE_OVERLAP)
+    chosen = []
+    for budget in range(least, whole, (whole - least) // 20):
+        tile = choose_tile(pipe, height, width, budget)
+        assert tile is not None and estimate_peak_bytes(pipe, height, width, tile=tile) <= budget
+        chosen.append(tile)
+    assert chosen == sorted(chosen) and len(set(chosen)) > 3
+    with pytest.raises(ValueError, match=r"`budget_bytes` is 0\.10 GB; frames of 480x270 need at least 0\.\d+ GB"):
+        choose_tile(pipe, height, width, 10**8)
+    assert choose_tile(pipe, 8, 8, 10**9) is None
+
+
+def test_every_pipeline_has_an_estimate(small_components: dict[str, Any]) -> None:
+    from seeclear.models import SemanticLens
+
+    lens = SemanticLens(channels=16, head_dim=8)
+    with_semantics = SemanticLensPipeline(lens, small_components["semantic_distiller"])
+    alone = SemanticLensPipeline(SemanticLens(channels=16, head_dim=8, image=False, gps=False, isee=False))
+    assert estimate_peak_bytes(alone, 180, 320, tile=64) < estimate_peak_bytes(with_semantics, 180, 320)
+    assert estimate_peak_bytes(alone, 180, 320, clip_length=5) < estimate_peak_bytes(alone, 180, 320)
