@@ -46,15 +46,20 @@ from seeclear.training.sampling import (
     sample_noise,
     sample_timesteps,
 )
+from seeclear.training.semantics import SemanticsCache
 from seeclear.training.validation import validate
 
 logger = get_logger(__name__)
 
 
 def build_pipeline(args: argparse.Namespace) -> SeeClearPipeline:
-    """The pipeline to train: a saved one, or an untrained one of a preset."""
+    """The pipeline to train: a saved one, or an untrained one of a preset; with another distiller if one is given."""
+    components = {}
+    if args.distiller is not None:
+        components["semantic_distiller"] = SemanticDistiller.from_pretrained(args.distiller, dtype=torch.float32)
     if args.pretrained_model_name_or_path is not None:
-        return SeeClearPipeline.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32)
+        path = args.pretrained_model_name_or_path
+        return SeeClearPipeline.from_pretrained(path, dtype=torch.float32, **components)
     if args.preset not in PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(PRESETS)}")
     preset = PRESETS[args.preset]
@@ -63,9 +68,11 @@ def build_pipeline(args: argparse.Namespace) -> SeeClearPipeline:
         overrides = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
         return preset[component] | overrides
 
+    if not components:
+        components["semantic_distiller"] = SemanticDistiller(**config("semantic_distiller", args.distiller_config))
     return SeeClearPipeline(
+        **components,
         pixel_condenser=PixelCondenser(**config("pixel_condenser", args.condenser_config)),
-        semantic_distiller=SemanticDistiller(**config("semantic_distiller", args.distiller_config)),
         scheduler=BlurringResShiftScheduler(**preset["scheduler"]),
         clip_length=args.num_frames,
     )
@@ -108,6 +115,9 @@ class Trainer:
         self.data: TrainingData = build_data(
             args, num_clips=model.num_clips, num_samples=args.max_train_steps * self._clips_per_step
         )
+        self.semantics = None
+        if args.train_distiller == "nothing" and model.pixel_condenser.config.frame_semantics:
+            self.semantics = SemanticsCache(model.semantic_distiller, self.data.dataset.clips.sources)
         self.lpips = LPIPS(args.lpips_weights_path).to(accelerator.device) if args.lpips_weight > 0 else None
 
         self.progress = TrainingProgress()
@@ -152,7 +162,9 @@ class Trainer:
         return self.accelerator.prepare(loader)
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `index` int64 (B,)."""
+        """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64
+        (B, 9), `index` int64 (B,).
+        """
         args, device = self.args, self.accelerator.device
         x0 = batch["hr"].to(device).float() / 127.5 - 1
         lr = batch["lr"].to(device).float() / 127.5 - 1
@@ -167,7 +179,10 @@ class Trainer:
         )
         noise = sample_noise(generators, x0.shape[1:], args.shared_noise_probability)
         noisy = self.scheduler.add_noise(x0, noise, timesteps, low_res=y)
-        prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr)
+        known = {}
+        if self.semantics is not None:
+            known["tokens"], known["features"] = self.semantics(lr, batch["place"])
+        prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
 
         loss = charbonnier_loss(prediction, x0)
         if args.frequency_weight > 0:
@@ -337,7 +352,7 @@ def main(args: argparse.Namespace) -> None:
         gradient_accumulation_steps=args.gradient_accumulation_steps,
         log_with=args.report_to,
         project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=args.train_distiller)],
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=args.train_distiller != "nothing")],
     )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file of a checkpoint

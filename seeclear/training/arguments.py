@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from seeclear.training.model import STAGES
+from seeclear.training.model import DISTILLER_TRAININGS, STAGES
 from seeclear.training.sampling import TIMESTEP_SAMPLINGS
 
 
@@ -17,9 +17,10 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _add_model_arguments(parser.add_argument_group("model"))
-    _add_data_arguments(parser.add_argument_group("data"))
-    _add_optimisation_arguments(parser.add_argument_group("optimisation"))
-    _add_run_arguments(parser.add_argument_group("run"))
+    add_data_arguments(parser.add_argument_group("data"))
+    _add_diffusion_arguments(parser.add_argument_group("diffusion and losses"))
+    add_optimisation_arguments(parser.add_argument_group("optimisation"))
+    add_run_arguments(parser.add_argument_group("run"))
     return parser
 
 
@@ -27,6 +28,21 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses and checks the arguments; ends the process with code 2 and one line if they are wrong."""
     parser = build_parser()
     args = parser.parse_args(argv)
+    check_common_arguments(parser, args)
+    if args.preset is None and (args.condenser_config or args.distiller_config):
+        parser.error("--condenser_config and --distiller_config change a --preset; a saved model has its own")
+    if args.lpips_weight > 0 and args.lpips_weights_path is None:
+        parser.error("--lpips_weight needs --lpips_weights_path")
+    if args.train_distiller != "nothing" and args.stage == "memory":
+        parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
+    for name in ("final_timestep_probability", "shared_noise_probability"):
+        if not 0.0 <= getattr(args, name) <= 1.0:
+            parser.error(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
+    return args
+
+
+def check_common_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Checks what all training scripts take: data, model and run."""
     if not args.train_data_dir and args.data_config is None:
         parser.error("no training data: give --train_data_dir or --data_config")
     if args.data_config is not None and args.data_root is None:
@@ -35,20 +51,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("no model: give --preset to start from nothing or --pretrained_model_name_or_path to go on")
     if args.preset is not None and args.pretrained_model_name_or_path is not None:
         parser.error("--preset and --pretrained_model_name_or_path exclude each other")
-    if args.preset is None and (args.condenser_config or args.distiller_config):
-        parser.error("--condenser_config and --distiller_config change a --preset; a saved model has its own")
-    if args.lpips_weight > 0 and args.lpips_weights_path is None:
-        parser.error("--lpips_weight needs --lpips_weights_path")
-    if args.train_distiller and args.stage == "memory":
-        parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
     for name in ("checkpoints_total_limit", "max_train_steps", "train_batch_size", "gradient_accumulation_steps"):
         value = getattr(args, name)
         if value is not None and value < 1:
             parser.error(f"--{name} is {value}; it must be at least 1")
-    for name in ("final_timestep_probability", "shared_noise_probability"):
-        if not 0.0 <= getattr(args, name) <= 1.0:
-            parser.error(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
-    return args
 
 
 def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
@@ -63,10 +69,17 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or 'seeclear-tiny'")
     add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
     add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
-    add("--train_distiller", action="store_true", help="train the Semantic Distiller jointly instead of freezing it")
+    add("--distiller", help="a trained Semantic Distiller to take instead: a folder, or a Hub id")
+    add(
+        "--train_distiller",
+        choices=DISTILLER_TRAININGS,
+        default="nothing",
+        help="what of the Semantic Distiller is trained as well; a pretrained segmenter needs its projections trained",
+    )
 
 
-def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
+def add_data_arguments(group: argparse._ArgumentGroup) -> None:
+    """What is trained and validated on; the same for all training scripts."""
     add = group.add_argument
     add(
         "--train_data_dir",
@@ -92,17 +105,17 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
     )
     add("--validation_data", nargs="*", default=[], help="videos or folders of frames to validate on")
     add("--validation_frames", type=int, default=5, help="how many frames of each validation clip are used")
+    add("--validation_max_clips", type=int, help="validate on the first so many clips only")
+
+
+def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--validation_inference_steps",
         type=int,
         nargs="*",
         help="numbers of denoising steps to validate with; 1 and the pipeline's default unless given",
     )
-    add("--validation_max_clips", type=int, help="validate on the first so many clips only")
-
-
-def _add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
     add("--timestep_sampling", choices=TIMESTEP_SAMPLINGS, default="uniform", help="how a clip's timestep is drawn")
     add(
         "--final_timestep_probability",
@@ -119,6 +132,11 @@ def _add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:
     add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on one frame of each clip")
     add("--lpips_weights_path", help="the file or folder with the weights of LPIPS-VGG")
     add("--frequency_weight", type=float, default=0.0, help="weight of the L1 loss between Fourier spectra")
+
+
+def add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:
+    """How the optimiser works; the same for all training scripts."""
+    add = group.add_argument
     add("--train_batch_size", type=int, default=4, help="clips in a batch, on each process")
     add("--max_train_steps", type=int, default=100_000, help="optimiser steps in all; the learning rate follows them")
     add("--max_train_minutes", type=float, help="stop, save and export after so many minutes of this run")
@@ -138,7 +156,8 @@ def _add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:
     add("--channels_last", action="store_true", help="store weights channels last, which convolutions on CPUs want")
 
 
-def _add_run_arguments(group: argparse._ArgumentGroup) -> None:
+def add_run_arguments(group: argparse._ArgumentGroup) -> None:
+    """What a run writes, where and when; the same for all training scripts."""
     add = group.add_argument
     add("--output_dir", required=True, help="where checkpoints, log, pictures and the finished pipeline go")
     add("--seed", type=int, default=0, help="the same seed gives the same run")

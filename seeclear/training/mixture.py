@@ -27,9 +27,9 @@ class IndexedClips(Dataset[dict[str, Tensor | int]]):
         return len(self.clips)
 
     def __getitem__(self, index: int) -> dict[str, Tensor | int]:
-        """`hr` uint8 (F, 3, sH, sW), `lr` uint8 (F, 3, H, W), `index`."""
+        """`hr` uint8 (F, 3, sH, sW), `lr` uint8 (F, 3, H, W), `place` int64 (9,), `index`."""
         clip = self.clips[index]
-        return {"hr": clip["ground_truth"], "lr": clip["low_res"], "index": index}
+        return {"hr": clip["ground_truth"], "lr": clip["low_res"], "place": clip["place"], "index": index}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ One module with one `forward` is what data-parallel wrappers need; it holds no p
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,29 +16,43 @@ from seeclear.models.pixel_condenser import PixelCondenser
 from seeclear.models.semantic_distiller import SemanticDistiller
 
 STAGES = ("condenser", "memory", "joint")
+DistillerTraining = Literal["nothing", "projections", "all"]
+DISTILLER_TRAININGS = ("nothing", "projections", "all")
 
 
 class TrainingModel(nn.Module):
     """Predicts the HR frames of one clip or of consecutive clips, between which CaTeGory's memory is carried.
 
     Stages (SeeClear, section 3.5): "condenser" trains all of the condenser but CaTeGory, "memory" CaTeGory alone,
-    "joint" all of the condenser. The distiller is frozen unless `train_distiller`.
+    "joint" all of the condenser. Of the distiller, `train_distiller` says what is trained: nothing, its projections
+    (with the instance encoder and decoder; what a pretrained segmenter needs), or all of it.
     """
 
     def __init__(
-        self, condenser: PixelCondenser, distiller: SemanticDistiller, stage: str, train_distiller: bool = False
+        self,
+        condenser: PixelCondenser,
+        distiller: SemanticDistiller,
+        stage: str,
+        train_distiller: DistillerTraining = "nothing",
     ) -> None:
         super().__init__()
         if stage not in STAGES:
             raise ValueError(f"`stage` is {stage!r}; it may be one of {', '.join(STAGES)}")
-        if train_distiller and stage == "memory":
-            raise ValueError("`train_distiller` is True; with `stage` 'memory', CaTeGory alone, it must be False")
+        if train_distiller not in DISTILLER_TRAININGS:
+            raise ValueError(
+                f"`train_distiller` is {train_distiller!r}; it may be one of {', '.join(DISTILLER_TRAININGS)}"
+            )
+        if train_distiller != "nothing" and stage == "memory":
+            raise ValueError(f"`train_distiller` is {train_distiller!r}; `stage` 'memory' trains CaTeGory alone")
         self.pixel_condenser = condenser
         self.semantic_distiller = distiller
         self.stage = stage
         self.train_distiller = train_distiller
 
-        self.semantic_distiller.requires_grad_(train_distiller)
+        self.semantic_distiller.requires_grad_(train_distiller == "all")
+        if train_distiller == "projections":
+            for parameter in self.semantic_distiller.projection_parameters():
+                parameter.requires_grad_(True)
         self.pixel_condenser.requires_grad_(stage != "memory")
         for parameter in self.pixel_condenser.memory_parameters():
             parameter.requires_grad_(stage != "condenser")
@@ -53,13 +68,21 @@ class TrainingModel(nn.Module):
         return (parameter for parameter in self.parameters() if parameter.requires_grad)
 
     def train(self, mode: bool = True) -> TrainingModel:
-        """Sets the training mode; a frozen distiller stays in evaluation mode."""
+        """Sets the training mode; a segmenter that is not trained stays in evaluation mode."""
         super().train(mode)
-        if not self.train_distiller:
+        if self.train_distiller != "all":
             self.semantic_distiller.eval()
         return self
 
-    def forward(self, hidden_states: Tensor, timestep: Tensor, y: Tensor, lr: Tensor) -> Tensor:
+    def forward(
+        self,
+        hidden_states: Tensor,
+        timestep: Tensor,
+        y: Tensor,
+        lr: Tensor,
+        tokens: Tensor | None = None,
+        features: Tensor | None = None,
+    ) -> Tensor:
         """Predicts x0.
 
         Args:
@@ -67,30 +90,40 @@ class TrainingModel(nn.Module):
             timestep: int64 (B,), counted from 0.
             y: LR frames brought to HR size, (B, num_clips * F, 3, sH, sW).
             lr: LR frames in [-1, 1], (B, num_clips * F, 3, H, W).
+            tokens: frame-wise semantic tokens (B, num_clips * F, K, D) where they are known already; else `lr` is
+                distilled.
+            features: segmentation features (B, num_clips * F, P, h, w), given if and only if `tokens` is.
 
         Returns:
             The predicted HR frames, (B, num_clips * F, 3, sH, sW).
         """
         memory = None
         samples = []
-        clips = zip(
-            hidden_states.chunk(self.num_clips, dim=1),
-            y.chunk(self.num_clips, dim=1),
-            lr.chunk(self.num_clips, dim=1),
-            strict=True,
-        )
-        for position, (clip_states, clip_y, clip_lr) in enumerate(clips):
-            with torch.set_grad_enabled(self.train_distiller and torch.is_grad_enabled()):
-                semantics = self.semantic_distiller(clip_lr)
+        for position in range(self.num_clips):
+            clip_states, clip_y, clip_lr = (x.chunk(self.num_clips, dim=1)[position] for x in (hidden_states, y, lr))
+            semantics: dict[str, Tensor | None] = {}
+            if self.pixel_condenser.config.frame_semantics:
+                given = None
+                if tokens is not None and features is not None:
+                    given = tuple(x.chunk(self.num_clips, dim=1)[position] for x in (tokens, features))
+                semantics = self._semantics(clip_lr, given)
             output = self.pixel_condenser(
                 clip_states,
                 timestep,
                 clip_y,
-                tokens=semantics.tokens,
-                features=semantics.features,
+                **semantics,
                 memory=memory,
                 update_memory=position + 1 < self.num_clips,
             )
             memory = output.memory
             samples.append(output.sample)
         return torch.cat(samples, dim=1)
+
+    def _semantics(self, lr: Tensor, given: tuple[Tensor, ...] | None) -> dict[str, Tensor | None]:
+        """Tokens, features and clip-wise tokens of one clip, as the condenser's arguments."""
+        with torch.set_grad_enabled(self.train_distiller != "nothing" and torch.is_grad_enabled()):
+            if given is None:
+                output = self.semantic_distiller(lr)
+                return {"tokens": output.tokens, "features": output.features, "clip_tokens": output.clip_tokens}
+            tokens, features = given
+            return {"tokens": tokens, "features": features, "clip_tokens": self.semantic_distiller.instances(tokens)}

@@ -8,6 +8,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import diffusers
@@ -23,13 +24,13 @@ SHOWN_SOURCES = 20
 
 TEMPLATE = """# {name}
 
-Video super-resolution by a factor of 4 with [SeeClear](https://arxiv.org/abs/2410.05799), trained with
-`examples/train_seeclear.py` of the `seeclear` package.
+Video super-resolution by a factor of 4 with [{subject.method}]({subject.paper}), trained with
+`{subject.script}` of the `seeclear` package.
 
 ```python
-from seeclear import SeeClearPipeline
+from seeclear import {subject.pipeline}
 
-pipe = SeeClearPipeline.from_pretrained("{name}")
+pipe = {subject.pipeline}.from_pretrained("{name}")
 frames = pipe("video.mp4").frames[0]
 ```
 
@@ -57,6 +58,24 @@ The weights may be used only as the terms of these data allow. The code is under
 """
 
 
+@dataclass(frozen=True)
+class CardSubject:
+    """What a card is about: the method, its paper, the script that trained it, the class of the pipeline."""
+
+    method: str
+    paper: str
+    script: str
+    pipeline: str
+
+
+SEECLEAR = CardSubject(
+    "SeeClear", "https://arxiv.org/abs/2410.05799", "examples/train_seeclear.py", "SeeClearPipeline"
+)
+SEMANTIC_LENS = CardSubject(
+    "Semantic Lens", "https://arxiv.org/abs/2312.07823", "examples/train_semantic_lens.py", "SemanticLensPipeline"
+)
+
+
 def save_model_card(
     output_dir: Path,
     args: argparse.Namespace,
@@ -66,6 +85,8 @@ def save_model_card(
     validation_names: Sequence[str],
     figures: Mapping[str, float] | None,
     num_processes: int,
+    subject: CardSubject = SEECLEAR,
+    method_facts: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes `output_dir/README.md` with diffusers' metadata.
 
@@ -78,6 +99,8 @@ def save_model_card(
         validation_names: names of the validation clips.
         figures: what `seeclear.training.validation.validate` gave; None if nothing was validated.
         num_processes: processes the run was on.
+        subject: what the card is about.
+        method_facts: what was trained and by which losses; None reads SeeClear's from `args`.
 
     Returns:
         The card's path.
@@ -86,8 +109,9 @@ def save_model_card(
     text = TEMPLATE.format(
         name=args.hub_model_id or output_dir.name,
         figures=_figures(figures, validation_names, args),
-        facts=_facts(args, progress, parameters, num_processes),
-        command=_command(args),
+        facts=_facts(args, progress, parameters, num_processes, method_facts),
+        command=_command(subject),
+        subject=subject,
         data=_data(sources),
     )
     data = ModelCardData(license="other", library_name="diffusers", pipeline_tag="video-to-video")
@@ -117,13 +141,20 @@ def _figures(figures: Mapping[str, float] | None, names: Sequence[str], args: ar
 
 
 def _facts(
-    args: argparse.Namespace, progress: TrainingProgress, parameters: Mapping[str, tuple[int, int]], num_processes: int
+    args: argparse.Namespace,
+    progress: TrainingProgress,
+    parameters: Mapping[str, tuple[int, int]],
+    num_processes: int,
+    method_facts: Mapping[str, str] | None,
 ) -> str:
+    if method_facts is None:
+        loss = f"Charbonnier + {args.lpips_weight} LPIPS + {args.frequency_weight} frequency"
+        method_facts = {"stage": args.stage, "loss": loss}
     batch = args.train_batch_size * args.gradient_accumulation_steps * num_processes
     weights = f"moving average, decay {args.ema_decay}" if args.use_ema else "last step"
     rows = {
         "start": args.pretrained_model_name_or_path or f"untrained, preset `{args.preset}`",
-        "stage": args.stage,
+        **method_facts,
         **{
             f"parameters of `{name}`": f"{total:,}, of which {trained:,} trained"
             for name, (total, trained) in parameters.items()
@@ -135,7 +166,6 @@ def _facts(
         "hardware": f"{num_processes} process(es), {_hardware()}",
         "optimiser": f"AdamW, betas {args.adam_beta1} and {args.adam_beta2}",
         "learning rate": f"{args.learning_rate}, {args.lr_scheduler}, {args.lr_warmup_steps} steps of warm-up",
-        "loss": f"Charbonnier + {args.lpips_weight} LPIPS + {args.frequency_weight} frequency",
         "weights": f"{weights}; saved in fp16",
         "versions": f"seeclear {seeclear.__version__}, torch {torch.__version__}, diffusers {diffusers.__version__}, "
         f"Python {platform.python_version()}",
@@ -150,9 +180,9 @@ def _hardware() -> str:
     return f"CPU, {torch.get_num_threads()} threads"
 
 
-def _command(args: argparse.Namespace) -> str:
+def _command(subject: CardSubject) -> str:
     """The command line, with paths shortened to their last part and without the token."""
-    words = ["accelerate", "launch", "examples/train_seeclear.py"]
+    words = ["accelerate", "launch", subject.script]
     hide_next = False
     for word in sys.argv[1:]:
         name, _, value = word.partition("=")

@@ -81,7 +81,7 @@ def weights(folder: Path, output: str, component: str) -> dict[str, Tensor]:
 def whole_run(folder: Path) -> str:
     """An uninterrupted run through accelerate's launcher, with validation."""
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
-    extra = ["--train_distiller", "--checkpointing_steps", "1", "--checkpoints_total_limit", "2"]
+    extra = ["--train_distiller", "all", "--checkpointing_steps", "1", "--checkpoints_total_limit", "2"]
     extra += ["--validation_data", "validation", "--validation_steps", "3", "--validation_inference_steps", "1", "2"]
     extra += ["--timestep_sampling", "final", "--frequency_weight", "0.1", "--channels_last"]
     run = launch(folder, "whole", *extra, launcher=launcher)
@@ -99,7 +99,12 @@ def test_run_leaves_its_files_and_the_newest_checkpoints(folder: Path, whole_run
     ]
     card = (folder / whole_run / "README.md").read_text()
     assert "5 of 5 planned" in card and "first: 50.0 % of the clips" in card
-    assert (folder / whole_run / "pipeline.py").read_text().startswith("from seeclear import SeeClearPipeline")
+    assert (
+        (folder / whole_run / "pipeline.py")
+        .read_text()
+        .splitlines()[-1]
+        .startswith("from seeclear import SeeClearPipeline")
+    )
 
 
 def test_exported_pipeline_is_fp16_and_upscales(folder: Path, whole_run: str) -> None:
@@ -111,7 +116,15 @@ def test_exported_pipeline_is_fp16_and_upscales(folder: Path, whole_run: str) ->
 
 
 def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, whole_run: str) -> None:
-    extra = ["--train_distiller", "--timestep_sampling", "final", "--frequency_weight", "0.1", "--channels_last"]
+    extra = [
+        "--train_distiller",
+        "all",
+        "--timestep_sampling",
+        "final",
+        "--frequency_weight",
+        "0.1",
+        "--channels_last",
+    ]
     first = launch(folder, "resumed", *extra, "--max_train_minutes", "0")
     assert first.returncode == 0, first.stderr
     assert checkpoints(folder, "resumed") == {"checkpoint-1"}

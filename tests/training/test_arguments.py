@@ -24,7 +24,7 @@ def test_minimal_arguments_are_enough() -> None:
             "a saved model has its",
         ),
         ([*MINIMAL, "--lpips_weight", "0.1"], "--lpips_weight needs --lpips_weights_path"),
-        ([*MINIMAL, "--train_distiller", "--stage", "memory"], "does not go with --stage memory"),
+        ([*MINIMAL, "--train_distiller", "all", "--stage", "memory"], "does not go with --stage memory"),
         ([*MINIMAL, "--checkpoints_total_limit", "0"], "--checkpoints_total_limit is 0; it must be at least 1"),
         (
             [*MINIMAL, "--final_timestep_probability", "2"],

@@ -1,4 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,22 +26,38 @@ CONDENSER = {
 
 
 class Semantics:
-    def __init__(self, tokens: Tensor, features: Tensor) -> None:
-        self.tokens, self.features = tokens, features
+    def __init__(self, tokens: Tensor, features: Tensor, clip_tokens: Tensor) -> None:
+        self.tokens, self.features, self.clip_tokens = tokens, features, clip_tokens
+
+
+class Gather(nn.Module):
+    """Four clip-wise tokens (B, 4, D) of frame-wise ones (B, F, k, D)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.linear(tokens.mean(dim=1)[:, :4])
 
 
 class StandInDistiller(nn.Module):
-    """Tokens and features from two convolutions; counts its calls."""
+    """Tokens and features from a convolution, clip-wise tokens from a layer of their own; counts its calls."""
 
     def __init__(self) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(3, 8, 4, stride=4)
+        self.instances = Gather()
         self.calls = 0
 
     def forward(self, low_res: Tensor) -> Semantics:
         self.calls += 1
         features = self.convolution(low_res.flatten(0, 1)).unflatten(0, low_res.shape[:2])
-        return Semantics(features.flatten(3).transpose(2, 3), features)
+        tokens = features.flatten(3).transpose(2, 3)
+        return Semantics(tokens, features, self.instances(tokens))
+
+    def projection_parameters(self) -> Iterator[nn.Parameter]:
+        return self.instances.parameters()
 
 
 @pytest.fixture
@@ -87,8 +105,28 @@ def test_stage_memory_trains_the_memory_alone(condenser: PixelCondenser) -> None
 
 
 def test_stage_joint_with_distiller_trains_everything(condenser: PixelCondenser) -> None:
-    model = TrainingModel(condenser, StandInDistiller(), "joint", train_distiller=True)
+    model = TrainingModel(condenser, StandInDistiller(), "joint", train_distiller="all")
     assert trained(model) == {name for name, _ in model.named_parameters()}
+
+
+def test_projections_are_trained_without_the_segmenter(condenser: PixelCondenser) -> None:
+    model = TrainingModel(condenser, StandInDistiller(), "joint", train_distiller="projections")
+    expected = {name for name, _ in model.named_parameters() if ".convolution." not in name}
+    assert trained(model) == expected
+    assert not model.semantic_distiller.training
+
+
+def test_known_semantics_stand_for_the_distilled_ones(condenser: PixelCondenser) -> None:
+    distiller = StandInDistiller()
+    model = TrainingModel(condenser, distiller, "joint").eval()
+    states, timestep, y, lr = inputs(4)
+    with torch.no_grad():
+        distilled = model(states, timestep, y, lr)
+        known = distiller(lr)
+        calls = distiller.calls
+        given = model(states, timestep, y, lr, known.tokens, known.features)
+    assert distiller.calls == calls
+    torch.testing.assert_close(given, distilled)
 
 
 def test_trainable_parameters_are_those_that_require_gradients(condenser: PixelCondenser) -> None:
@@ -101,7 +139,7 @@ def test_trainable_parameters_are_those_that_require_gradients(condenser: PixelC
 def test_frozen_distiller_stays_in_evaluation_mode(condenser: PixelCondenser) -> None:
     frozen = TrainingModel(condenser, StandInDistiller(), "condenser").train()
     assert frozen.pixel_condenser.training and not frozen.semantic_distiller.training
-    assert TrainingModel(condenser, StandInDistiller(), "joint", train_distiller=True).semantic_distiller.training
+    assert TrainingModel(condenser, StandInDistiller(), "joint", train_distiller="all").semantic_distiller.training
 
 
 def test_second_clip_reads_what_the_first_wrote(condenser: PixelCondenser) -> None:
@@ -122,5 +160,7 @@ def test_second_clip_reads_what_the_first_wrote(condenser: PixelCondenser) -> No
 def test_errors_name_the_argument(condenser: PixelCondenser) -> None:
     with pytest.raises(ValueError, match="`stage` is 'all'; it may be one of condenser, memory, joint"):
         TrainingModel(condenser, StandInDistiller(), "all")
-    with pytest.raises(ValueError, match="`train_distiller` is True"):
-        TrainingModel(condenser, StandInDistiller(), "memory", train_distiller=True)
+    with pytest.raises(ValueError, match="`train_distiller` is 'all'; `stage` 'memory' trains CaTeGory alone"):
+        TrainingModel(condenser, StandInDistiller(), "memory", train_distiller="all")
+    with pytest.raises(ValueError, match="`train_distiller` is 'some'; it may be one of nothing, projections, all"):
+        TrainingModel(condenser, StandInDistiller(), "joint", train_distiller="some")  # type: ignore[arg-type]

@@ -1,0 +1,136 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Trains Semantic Lens. `--help` lists the arguments, examples/README.md has commands."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
+from seeclear.models import LENS_PRESETS
+from seeclear.training.arguments import (
+    add_data_arguments,
+    add_optimisation_arguments,
+    add_run_arguments,
+    check_common_arguments,
+)
+from seeclear.training.lens_semantics import LensSemantics
+from seeclear.training.loop import TrainingLoop, run_training
+from seeclear.training.losses import charbonnier_loss
+from seeclear.training.mixture import build_data
+from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
+
+MODULES = ("image", "gps", "isee", "multi_frame_attention")
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses and checks the arguments; ends the process with code 2 and one line if they are wrong."""
+    parser = argparse.ArgumentParser(
+        description="Trains Semantic Lens. The Semantic Distiller stays frozen.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    model = parser.add_argument_group("model").add_argument
+    model("--preset", help=f"start an untrained lens of this size: {', '.join(LENS_PRESETS)}")
+    model("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or a shipped name")
+    model("--lens_config", help="JSON file with values that replace the preset's for the lens")
+    model("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
+    model("--distiller", help="with --preset: the trained Semantic Distiller, the folder of one or of a pipeline")
+    model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
+    add_data_arguments(parser.add_argument_group("data"))
+    add_optimisation_arguments(parser.add_argument_group("optimisation"))
+    add_run_arguments(parser.add_argument_group("run"))
+    parser.set_defaults(num_frames=7)
+    args = parser.parse_args(argv)
+    check_common_arguments(parser, args)
+    if args.preset is None and (args.lens_config or args.distiller_config or args.distiller or args.without):
+        parser.error("--lens_config, --distiller_config, --distiller, --without change a --preset, not a saved model")
+    return args
+
+
+def build_pipeline(args: argparse.Namespace) -> SemanticLensPipeline:
+    """The pipeline to train: a saved one, or an untrained lens of a preset."""
+    if args.pretrained_model_name_or_path is not None:
+        return SemanticLensPipeline.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32)
+    if args.preset not in LENS_PRESETS:
+        raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(LENS_PRESETS)}")
+    preset = LENS_PRESETS[args.preset]
+
+    def config(component: str, path: str | None) -> dict[str, Any]:
+        overrides = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        return preset[component] | overrides
+
+    lens = SemanticLens(**config("semantic_lens", args.lens_config) | dict.fromkeys(args.without, False))
+    if not lens.needs_semantics:
+        return SemanticLensPipeline(lens)
+    if args.distiller is None:
+        distiller = SemanticDistiller(**config("semantic_distiller", args.distiller_config))
+    else:
+        nested = Path(args.distiller) / "semantic_distiller"
+        distiller = SemanticDistiller.from_pretrained(
+            nested if nested.is_dir() else args.distiller, dtype=torch.float32
+        )
+    return SemanticLensPipeline(lens, distiller)
+
+
+class Trainer(TrainingLoop):
+    """One training run of the lens; the distiller is frozen and apart."""
+
+    def __init__(self, args: argparse.Namespace, accelerator: Accelerator) -> None:
+        super().__init__(args, accelerator)
+        self.pipeline = build_pipeline(args)
+        lens, distiller = self.pipeline.semantic_lens, self.pipeline.semantic_distiller
+        if args.gradient_checkpointing:
+            lens.enable_gradient_checkpointing()
+        self.data = build_data(args, num_clips=1, num_samples=args.max_train_steps * self.clips_per_step)
+        self.semantics = None
+        if lens.needs_semantics:
+            distiller.requires_grad_(False).eval().to(accelerator.device)
+            self.semantics = LensSemantics(distiller, self.data.dataset.clips.sources, lens.config.global_grid)
+        self.prepare(lens.train())
+
+    def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Charbonnier; `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64 (B, 9)."""
+        device = self.accelerator.device
+        x0, low_res = (batch[name].to(device).float() / 127.5 - 1 for name in ("hr", "lr"))
+        semantics = {} if self.semantics is None else self.semantics.semantics(low_res, batch["place"])
+        (prediction,) = self.wrapped(low_res, **semantics, return_dict=False)
+        return charbonnier_loss(prediction, x0)
+
+    def finished_pipeline(self) -> SemanticLensPipeline:
+        lens = copy.deepcopy(self.model)
+        self.copy_averaged_to(lens)
+        distiller = copy.deepcopy(self.pipeline.semantic_distiller)
+        return SemanticLensPipeline(lens.eval(), distiller, clip_length=self.pipeline.config.clip_length)
+
+    def validation_upscaler(self, pipeline: SemanticLensPipeline) -> tuple[Callable[[Tensor, int], Tensor], list[int]]:
+        def upscale(low_res: Tensor, _: int) -> Tensor:
+            return pipeline(low_res, output_type="pt").frames[0]
+
+        return upscale, [1]  # a regression network takes one step
+
+    def save_card(self, figures: Mapping[str, float] | None, parameters: Mapping[str, tuple[int, int]]) -> None:
+        modules = [name for name in MODULES if self.model.config[name]]
+        save_model_card(
+            self.output_dir,
+            self.args,
+            self.progress,
+            parameters,
+            self.data.sources,
+            self.data.validation_names,
+            figures,
+            self.accelerator.num_processes,
+            SEMANTIC_LENS,
+            {"modules": ", ".join(modules) or "none", "loss": "Charbonnier"},
+        )
+
+
+if __name__ == "__main__":
+    run_training(Trainer, parse_arguments(), "semantic-lens")

@@ -1,0 +1,104 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Semantics for the training crops of Semantic Lens: of whole frames, as in use, with the part that the crop shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seeclear.data import Photo, Source
+from seeclear.models import SemanticDistiller
+from seeclear.training.semantics import SCALE, SemanticsCache
+
+
+class LensSemantics(SemanticsCache):
+    """What [`SemanticLens`] takes beside the LR frames, from a frozen distiller.
+
+    Frames of folders and videos are distilled whole, once each; a photograph's window is distilled as it is.
+
+    Args:
+        distiller: frozen.
+        sources: those of the data set, in its order.
+        grid: the lens' `global_grid`; features are pooled to it here, so that frames of all sizes fit into one batch.
+    """
+
+    def __init__(self, distiller: SemanticDistiller, sources: Sequence[Source], grid: int) -> None:
+        super().__init__(distiller, sources)
+        self.grid = grid
+
+    @torch.no_grad()
+    def semantics(self, low_res: Tensor, places: Tensor) -> dict[str, Tensor]:
+        """Semantics of a batch of crops.
+
+        Args:
+            low_res: the crops (B, F, 3, h, w) in [-1, 1].
+            places: where they are from (B, 9), see [`ClipSample`].
+
+        Returns:
+            `features` (B, F, P, grid, grid), `clip_tokens` (B, K, D), `clip_masks` (B, F, K, h', w') and `region`
+            (B, 4), as [`SemanticLens.forward`] takes them.
+        """
+        features, clip_tokens, clip_masks, regions = [], [], [], []
+        for clip, place in zip(low_res, places.tolist(), strict=True):
+            source = self.sources[place[0]]
+            if isinstance(source, Photo):
+                distilled = self.distiller(clip[None])
+                pixels, clip_token, masks = distilled.features[0], distilled.clip_tokens[0], distilled.clip_masks[0]
+                regions.append([0.0, 0.0, 1.0, 1.0])
+            else:
+                tokens, pixels = self._whole_frames(place, clip)
+                clip_token, masks = (part[0] for part in self.distiller.follow(tokens[None], pixels[None]))
+                pixels, masks = mirror(pixels, place[5:8]), mirror(masks, place[5:8])
+                regions.append(region_of(source.size, place, (clip.shape[-2], clip.shape[-1])))
+            features.append(F.adaptive_avg_pool2d(pixels, self.grid))
+            clip_tokens.append(clip_token)
+            clip_masks.append(masks)
+        size = tuple(max(masks.shape[axis] for masks in clip_masks) for axis in (-2, -1))
+        clip_masks = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in clip_masks]
+        return {
+            "features": torch.stack(features),
+            "clip_tokens": torch.stack(clip_tokens),
+            "clip_masks": torch.stack(clip_masks),
+            "region": torch.tensor(regions, device=low_res.device),
+        }
+
+    def _whole_frames(self, place: list[int], clip: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (F, K, D) and features (F, P, h', w') of a sample's whole frames, in its order."""
+        frames = [place[1] + i * place[2] for i in range(len(clip))]
+        if place[8]:
+            frames.reverse()
+        self._distil(place[0], [frame for frame in frames if (place[0], frame) not in self._kept])
+        tokens, features = zip(*(self._kept[place[0], frame] for frame in frames), strict=True)
+        return torch.stack(tokens).to(clip), torch.stack(features).to(clip)
+
+
+def mirror(maps: Tensor, augmentation: Sequence[int]) -> Tensor:
+    """Maps (..., h, w) as their frame was augmented: mirrored horizontally, vertically, transposed, in this order."""
+    horizontal, vertical, transpose = augmentation
+    axes = [axis for axis, wanted in ((-1, horizontal), (-2, vertical)) if wanted]
+    maps = maps.flip(axes) if axes else maps
+    return maps.transpose(-1, -2) if transpose else maps
+
+
+def region_of(frame_size: tuple[int, int], place: Sequence[int], crop_size: tuple[int, int]) -> list[float]:
+    """Which part of an augmented frame a crop is: top, left, bottom, right as fractions of what was distilled.
+
+    Distilled is the frame cut to whole LR pixels at the bottom and the right; mirrored, that cut is at the other side.
+
+    Args:
+        frame_size: height and width of the HR frame.
+        place: of the crop, see [`ClipSample`].
+        crop_size: its height and width in LR pixels.
+    """
+    top, left, horizontal, vertical, transpose = place[3:8]
+    sizes = [n // SCALE for n in frame_size]
+    cuts = [n / SCALE - whole if flipped else 0.0 for n, whole, flipped in
+            zip(frame_size, sizes, (vertical, horizontal), strict=True)]  # fmt: skip
+    if transpose:
+        sizes, cuts = sizes[::-1], cuts[::-1]
+    starts = [(first - cut) / size for first, cut, size in zip((top, left), cuts, sizes, strict=True)]
+    stops = [start + length / size for start, length, size in zip(starts, crop_size, sizes, strict=True)]
+    return [*starts, *stops]

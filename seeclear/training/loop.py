@@ -1,0 +1,291 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The loop that the training scripts share: optimiser, moving average, log, checkpoints, exact resume, validation and
+export. A script says what it trains, its loss and its pipeline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.logging import get_logger
+from accelerate.utils import ProjectConfiguration, reduce, set_seed
+from diffusers import DiffusionPipeline
+from diffusers.optimization import get_scheduler
+from diffusers.training_utils import EMAModel
+from huggingface_hub import create_repo, upload_folder
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from seeclear.runtime import keep_freed_memory
+from seeclear.training.checkpoints import (
+    TrainingLog,
+    TrainingProgress,
+    find_checkpoint,
+    list_checkpoints,
+    save_checkpoint,
+)
+from seeclear.training.mixture import TrainingData
+from seeclear.training.sampling import ConsecutiveSampler
+from seeclear.training.validation import validate
+
+logger = get_logger(__name__)
+
+
+class TrainingLoop(ABC):
+    """One training run: what it is made of, and its loop.
+
+    A script derives from it, builds its networks and `self.data` in `__init__` and calls `prepare` at the end of that.
+    """
+
+    data: TrainingData
+
+    def __init__(self, args: argparse.Namespace, accelerator: Accelerator) -> None:
+        self.args = args
+        self.accelerator = accelerator
+        self.output_dir = Path(args.output_dir)
+        self.resume_from = self._checkpoint_to_resume()
+
+    @abstractmethod
+    def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """The loss of one batch of the data set; `self.wrapped` is the network to call."""
+
+    @abstractmethod
+    def finished_pipeline(self) -> DiffusionPipeline:
+        """A pipeline of copies of the networks, with the averaged weights if there are any, in evaluation mode."""
+
+    @abstractmethod
+    def validation_upscaler(self, pipeline: Any) -> tuple[Callable[[Tensor, int], Tensor], list[int]]:
+        """How validation calls the pipeline, and with which numbers of steps, see `validation.validate`."""
+
+    @abstractmethod
+    def save_card(self, figures: Mapping[str, float] | None, parameters: Mapping[str, tuple[int, int]]) -> None:
+        """Writes the model card."""
+
+    def prepare(self, model: nn.Module) -> None:
+        """Optimiser, schedule, moving average and states for `model`, whose parameters that want a gradient are
+        trained; then the states of the checkpoint to resume from, if there is one.
+        """
+        args, accelerator = self.args, self.accelerator
+        self.model = model
+        if args.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            self.trainable,
+            lr=args.learning_rate,
+            betas=(args.adam_beta1, args.adam_beta2),
+            weight_decay=args.adam_weight_decay,
+            eps=args.adam_epsilon,
+        )
+        self.lr_scheduler = get_scheduler(
+            args.lr_scheduler,
+            optimizer=optimizer,
+            num_warmup_steps=args.lr_warmup_steps,
+            num_training_steps=args.max_train_steps,
+        )
+        self.progress = TrainingProgress()
+        self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
+        self.ema = EMAModel(self.trainable, decay=args.ema_decay, foreach=True) if args.use_ema else None
+        states = [self.lr_scheduler, self.progress] + ([self.ema] if self.ema is not None else [])
+        accelerator.register_for_checkpointing(*states)
+        if self.resume_from is not None:
+            accelerator.load_state(str(self.resume_from))
+            logger.info(f"Resumed from {self.resume_from} at step {self.progress.step}")
+        if self.ema is not None:
+            self.ema.to(accelerator.device)
+
+    def _checkpoint_to_resume(self) -> Path | None:
+        if self.args.resume_from_checkpoint is not None:
+            return find_checkpoint(self.output_dir, self.args.resume_from_checkpoint)
+        existing = list_checkpoints(self.output_dir)
+        if existing:
+            raise ValueError(
+                f"`output_dir` {str(self.output_dir)!r} holds {existing[-1].name} of an earlier run; give "
+                "--resume_from_checkpoint latest to go on with it, or another --output_dir"
+            )
+        return None
+
+    @property
+    def clips_per_step(self) -> int:
+        """Clips in an optimiser step, of all processes."""
+        args = self.args
+        return args.train_batch_size * args.gradient_accumulation_steps * self.accelerator.num_processes
+
+    def _dataloader(self) -> DataLoader:
+        """Batches from the next unseen clip to the last of the run."""
+        args = self.args
+        remaining = (args.max_train_steps - self.progress.step) * self.clips_per_step
+        loader = DataLoader(
+            self.data.dataset,
+            batch_size=args.train_batch_size,
+            sampler=ConsecutiveSampler(self.progress.clips, self.progress.clips + remaining),
+            num_workers=args.dataloader_num_workers,
+            generator=torch.Generator(),  # its own, so that making the iterator draws nothing from the global one
+            drop_last=True,
+        )
+        return self.accelerator.prepare(loader)
+
+    def train(self) -> None:
+        """Trains up to `max_train_steps` or for `max_train_minutes`, then validates and exports the pipeline."""
+        args, accelerator, progress = self.args, self.accelerator, self.progress
+        log = TrainingLog(self.output_dir / "train_log.jsonl", progress.step) if accelerator.is_main_process else None
+        bar = tqdm(
+            total=args.max_train_steps,
+            initial=progress.step,
+            desc="Steps",
+            disable=not accelerator.is_local_main_process,
+        )
+        started = saved_at = step_started = time.monotonic()
+        saved_step = progress.step
+        stop = progress.step >= args.max_train_steps
+        validated_step, figures = -1, None
+        loss_sum, loss_count = torch.zeros((), device=accelerator.device), 0
+
+        batches = iter(self._dataloader())
+        while not stop:
+            batch = next(batches)
+            with accelerator.accumulate(self.wrapped):
+                loss = self.compute_loss(batch)
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(self.trainable, args.max_grad_norm)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            progress.clips += args.train_batch_size * accelerator.num_processes
+            loss_sum += loss.detach()
+            loss_count += 1
+            if not accelerator.sync_gradients:
+                continue
+
+            learning_rate = self.lr_scheduler.get_last_lr()[0]
+            self.lr_scheduler.step()
+            if self.ema is not None:
+                self.ema.step(self.trainable)
+            progress.step += 1
+            bar.update()
+            now = time.monotonic()
+            progress.seconds += now - step_started
+
+            if progress.step % args.logging_steps == 0:
+                mean_loss = float(reduce(loss_sum / loss_count, "mean"))
+                values = {"loss": mean_loss, "lr": learning_rate}
+                bar.set_postfix(values)
+                accelerator.log(values, step=progress.step)
+                if log is not None:
+                    log.write(step=progress.step, **values, seconds=progress.seconds)
+                loss_sum, loss_count = torch.zeros((), device=accelerator.device), 0
+
+            minutes_up = args.max_train_minutes is not None and now - started >= 60 * args.max_train_minutes
+            stop = progress.step >= args.max_train_steps or self._agreed(minutes_up)
+            checkpoint_due = self._agreed(now - saved_at >= 60 * args.checkpointing_minutes)
+            if stop or checkpoint_due or progress.step % args.checkpointing_steps == 0:
+                save_checkpoint(accelerator, self.output_dir, progress.step, args.checkpoints_total_limit)
+                saved_at, saved_step = time.monotonic(), progress.step
+            if progress.step % args.validation_steps == 0:
+                figures = self.validate()
+                validated_step = progress.step
+            step_started = time.monotonic()
+        bar.close()
+
+        logger.info(f"Stopped at step {progress.step}; the last checkpoint is of step {saved_step}")
+        if validated_step != progress.step:
+            figures = self.validate()
+        self.export(figures)
+
+    def _agreed(self, flag: bool) -> bool:
+        """Whether `flag`, which depends on the clock, is set on any process."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        return bool(reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum"))
+
+    def validate(self) -> dict[str, float] | None:
+        """Upscales the validation clips with the averaged weights and logs PSNR; None if there are no such clips."""
+        accelerator, step = self.accelerator, self.progress.step
+        figures = None
+        if self.data.validation and accelerator.is_main_process:
+            pipeline = self.finished_pipeline()
+            pipeline.set_progress_bar_config(disable=True)
+            upscale, steps = self.validation_upscaler(pipeline)
+            picture = self.output_dir / "validation" / f"{step:08d}.png"
+            figures = validate(upscale, self.data.validation, steps, picture)
+            logger.info(f"Validation at step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+            accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=step)
+            TrainingLog(self.output_dir / "validation_log.jsonl", step - 1).write(step=step, **figures)
+        accelerator.wait_for_everyone()
+        return figures
+
+    def copy_averaged_to(self, model: nn.Module) -> None:
+        """Gives a copy of the trained model the averaged weights, if there are any."""
+        if self.ema is not None:
+            self.ema.copy_to([parameter for parameter in model.parameters() if parameter.requires_grad])
+
+    def export(self, figures: dict[str, float] | None) -> None:
+        """Writes the finished pipeline in fp16 with its model card, and uploads it if asked to."""
+        args, accelerator = self.args, self.accelerator
+        accelerator.wait_for_everyone()
+        if not accelerator.is_main_process:
+            return
+        pipeline = self.finished_pipeline()
+        parameters = {
+            name: (
+                sum(parameter.numel() for parameter in component.parameters()),
+                sum(parameter.numel() for parameter in component.parameters() if parameter.requires_grad),
+            )
+            for name, component in pipeline.components.items()
+            if isinstance(component, nn.Module)
+        }
+        pipeline.to(dtype=torch.float16).save_pretrained(self.output_dir, safe_serialization=True)
+        self.save_card(figures, parameters)
+        logger.info(f"Wrote the pipeline to {self.output_dir}")
+        if args.push_to_hub:
+            repository = create_repo(args.hub_model_id or self.output_dir.name, exist_ok=True, token=args.hub_token)
+            upload_folder(
+                repo_id=repository.repo_id,
+                folder_path=self.output_dir,
+                commit_message=f"Training, step {self.progress.step}",
+                ignore_patterns=["checkpoint-*", ".partial-*", "logs/*"],
+                token=args.hub_token,
+            )
+
+
+def run_training(
+    build: Callable[[argparse.Namespace, Accelerator], TrainingLoop],
+    args: argparse.Namespace,
+    tracker: str,
+    find_unused_parameters: bool = False,
+) -> None:
+    """Sets up accelerate, logging and seeds, and runs the loop that `build` makes.
+
+    Args:
+        tracker: the project's name for `--report_to`.
+        find_unused_parameters: whether some trained parameters may get no gradient in a step.
+    """
+    output_dir = Path(args.output_dir)
+    accelerator = Accelerator(
+        mixed_precision=args.mixed_precision,
+        gradient_accumulation_steps=args.gradient_accumulation_steps,
+        log_with=args.report_to,
+        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)],
+    )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file of a checkpoint
+    set_seed(args.seed)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
+    if accelerator.is_main_process:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    accelerator.wait_for_everyone()
+    trainer = build(args, accelerator)
+    accelerator.init_trackers(tracker, config={k: str(v) for k, v in vars(args).items() if k != "hub_token"})
+    trainer.train()
+    accelerator.end_training()

@@ -1,0 +1,150 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Runs the real training script of Semantic Lens, in this process, on a very small model and a few small frames."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seeclear import SemanticDistiller, SemanticLensPipeline
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "train_semantic_lens.py"
+STEPS = 4
+SMALL_LENS = {
+    "channels": 8,
+    "extraction_blocks": 0,
+    "backward_blocks": 1,
+    "forward_blocks": 1,
+    "reconstruction_blocks": 0,
+    "head_dim": 4,
+    "alignment_window_size": 4,
+    "search_radius": 1,
+    "attention_layers": 1,
+    "global_grid": 2,
+}
+PLAIN = ["--without", "image", "gps", "isee", "multi_frame_attention"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, small_distiller_config: dict[str, Any]) -> Path:
+    """Clips to train and validate on, and the model's configuration."""
+    folder = tmp_path_factory.mktemp("training")
+    rng = np.random.default_rng(0)
+    for clip in ("train/first", "train/second", "validation"):
+        (folder / clip).mkdir(parents=True)
+        for i in range(4):
+            frame = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            Image.fromarray(frame).save(folder / clip / f"{i}.png")
+    with torch.device("meta"):
+        distiller = SemanticDistiller(**small_distiller_config)
+    widths = {"semantic_token_dim": distiller.token_dim, "semantic_feature_dim": distiller.feature_dim}
+    (folder / "lens.json").write_text(json.dumps(SMALL_LENS | widths))
+    (folder / "distiller.json").write_text(json.dumps(small_distiller_config))
+    return folder
+
+
+def launch(folder: Path, output: str, *extra: str, model: list[str] | None = None) -> None:
+    """Runs the script to its end."""
+    if model is None:
+        model = ["--preset", "semantic-lens-tiny", "--lens_config", "lens.json"]
+        model += ["--distiller_config", "distiller.json"]
+    arguments = [str(SCRIPT), *model, "--train_data_dir", "train", "--output_dir", output]
+    arguments += [
+        "--resolution",
+        "32",
+        "--num_frames",
+        "2",
+        "--train_batch_size",
+        "2",
+        "--dataloader_num_workers",
+        "0",
+    ]
+    arguments += ["--max_train_steps", str(STEPS), "--lr_warmup_steps", "1", "--logging_steps", "1", "--use_ema"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        patch.setattr("sys.argv", [*arguments, *extra])
+        AcceleratorState._reset_state(reset_partial_state=True)  # as in a new process
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        finally:
+            AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def losses(folder: Path, output: str) -> list[tuple[int, float, float]]:
+    lines = [json.loads(line) for line in (folder / output / "train_log.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"], line["lr"]) for line in lines]
+
+
+def checkpoints(folder: Path, output: str) -> set[str]:
+    return {path.name for path in (folder / output).iterdir() if "checkpoint" in path.name}
+
+
+def weights(folder: Path, output: str, component: str = "semantic_lens") -> dict[str, Tensor]:
+    return load_file(folder / output / component / "diffusion_pytorch_model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def whole_run(folder: Path) -> str:
+    """An uninterrupted run with validation."""
+    extra = ["--checkpointing_steps", "1", "--checkpoints_total_limit", "2", "--channels_last"]
+    launch(folder, "whole", *extra, "--validation_data", "validation", "--validation_steps", "3")
+    return "whole"
+
+
+def test_run_leaves_its_files_and_the_newest_checkpoints(folder: Path, whole_run: str) -> None:
+    assert checkpoints(folder, whole_run) == {"checkpoint-3", "checkpoint-4"}
+    assert [step for step, *_ in losses(folder, whole_run)] == [1, 2, 3, 4]
+    assert {path.name for path in (folder / whole_run / "validation").iterdir()} == {"00000003.png", "00000004.png"}
+    card = (folder / whole_run / "README.md").read_text()
+    assert "4 of 4 planned" in card and "first: 50.0 % of the clips" in card
+    assert "| modules | image, gps, isee, multi_frame_attention |" in card and "SemanticLensPipeline" in card
+    assert "examples/train_semantic_lens.py" in card and "SeeClearPipeline" not in card
+
+
+def test_exported_pipeline_is_fp16_and_upscales(folder: Path, whole_run: str) -> None:
+    assert {value.dtype for value in weights(folder, whole_run).values()} == {torch.float16}
+    pipeline = SemanticLensPipeline.from_pretrained(folder / whole_run, dtype=torch.float32)
+    assert pipeline(torch.rand(3, 3, 8, 12), output_type="pt").frames.shape == (1, 3, 3, 32, 48)
+
+
+def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, whole_run: str) -> None:
+    launch(folder, "resumed", "--channels_last", "--max_train_minutes", "0")
+    assert checkpoints(folder, "resumed") == {"checkpoint-1"}
+    launch(folder, "resumed", "--channels_last", "--resume_from_checkpoint", "latest")
+    assert losses(folder, "resumed") == losses(folder, whole_run)
+    for component in ("semantic_lens", "semantic_distiller"):
+        ours, theirs = weights(folder, "resumed", component), weights(folder, whole_run, component)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_saved_pipeline_goes_on_and_its_distiller_stays(folder: Path, whole_run: str) -> None:
+    launch(folder, "more", model=["--pretrained_model_name_or_path", whole_run])
+    before, after = weights(folder, whole_run), weights(folder, "more")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    distillers = [weights(folder, output, "semantic_distiller") for output in (whole_run, "more")]
+    assert all(torch.equal(distillers[0][name], distillers[1][name]) for name in distillers[0])
+
+
+def test_the_ablations_plain_network_trains_without_a_distiller(folder: Path) -> None:
+    launch(folder, "plain", *PLAIN)
+    assert not (folder / "plain" / "semantic_distiller").exists()
+    assert not any(name.startswith("attention.") or ".image." in name for name in weights(folder, "plain"))
+    assert "| modules | none |" in (folder / "plain" / "README.md").read_text()
+
+
+def test_wrong_arguments_end_in_one_line(folder: Path, whole_run: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        launch(folder, "wrong", model=["--pretrained_model_name_or_path", whole_run, "--without", "gps"])
+    assert "--without change a --preset" in capfd.readouterr().err
+    with pytest.raises(ValueError, match="holds checkpoint-4 of an earlier run; give --resume_from_checkpoint latest"):
+        launch(folder, whole_run)

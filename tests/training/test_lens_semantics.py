@@ -1,0 +1,102 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from seeclear.data import ClipDataset, FrameFolder
+from seeclear.models.lens_modules import sample_maps, sampling_matrix
+from seeclear.training.lens_semantics import LensSemantics, mirror, region_of
+
+
+class Pixels(nn.Module):
+    """A distiller whose features, tokens and masks are the LR frames themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+        self.frames = 0
+
+    def forward(self, low_res: Tensor) -> SimpleNamespace:
+        self.frames += low_res.shape[1]
+        return SimpleNamespace(tokens=low_res.mean(dim=(3, 4))[:, :, None], features=low_res)
+
+    def follow(self, tokens: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        return tokens.mean(dim=1), features
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[FrameFolder]:
+    """Clips of two sizes, one no multiple of 4. Colours change linearly over a frame, so interpolation is exact."""
+    rng = np.random.default_rng(0)
+    for name, (height, width) in {"a": (64, 96), "b": (82, 70)}.items():
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            slopes = rng.uniform(-60, 60, (2, 3))
+            grid = np.stack(np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij"), axis=-1)
+            Image.fromarray((127.5 + grid @ slopes).astype(np.uint8)).save(tmp_path / name / f"{i}.png")
+    return [FrameFolder(tmp_path / name) for name in ("a", "b")]
+
+
+def test_masks_and_features_lie_where_the_crop_shows_them(sources: list[FrameFolder]) -> None:
+    """With frames as their own masks, a crop's part of the masks is the crop, however it was augmented."""
+    distiller = Pixels()
+    provider = LensSemantics(distiller, sources, grid=2)
+    clips = ClipDataset(sources, clip_length=2, crop_size=12, num_samples=24, max_frame_step=2, cut_threshold=256)
+    seen = set()
+    for index in range(24):
+        sample = clips[index]
+        low_res = sample["low_res"][None].float() / 127.5 - 1
+        given = provider.semantics(low_res, sample["place"][None])
+        seen.add(tuple(sample["place"][5:].tolist()))
+        assert given["features"].shape == (1, 2, 3, 2, 2)
+        masks = given["clip_masks"][0].permute(0, 2, 3, 1)
+        top, left, bottom, right = given["region"].expand(2, 4).unbind(dim=1)
+        rows = sampling_matrix(top, bottom, 12, 1 / 12, masks.shape[1])
+        columns = sampling_matrix(left, right, 12, 1 / 12, masks.shape[2])
+        found = sample_maps(masks, rows, columns).permute(0, 3, 1, 2)
+        difference = (found - low_res[0]).abs()[..., 1:-1, 1:-1]
+        assert difference.max() < 0.02  # rounding to 8 bits, twice
+    assert len(seen) > 10
+    assert distiller.frames <= 8  # every frame once
+
+
+def test_a_batch_holds_frames_of_all_sizes(sources: list[FrameFolder]) -> None:
+    clips = ClipDataset(sources, clip_length=2, crop_size=12, num_samples=8, cut_threshold=256)
+    samples = [clips[index] for index in range(8)]
+    low_res = torch.stack([sample["low_res"] for sample in samples]).float() / 127.5 - 1
+    places = torch.stack([sample["place"] for sample in samples])
+    given = LensSemantics(Pixels(), sources, grid=3).semantics(low_res, places)
+    assert given["features"].shape == (8, 2, 3, 3, 3) and given["clip_tokens"].shape == (8, 1, 3)
+    assert given["clip_masks"].shape[:3] == (8, 2, 3) and given["region"].shape == (8, 4)
+
+
+def test_mirror_is_what_the_data_do_to_frames() -> None:
+    maps = torch.arange(6.0).view(1, 2, 3)
+    for horizontal, vertical, transpose in itertools.product((0, 1), repeat=3):
+        expected = maps.flip(-1) if horizontal else maps
+        expected = expected.flip(-2) if vertical else expected
+        expected = expected.transpose(-1, -2) if transpose else expected
+        assert torch.equal(mirror(maps, (horizontal, vertical, transpose)), expected)
+
+
+def test_region_by_hand() -> None:
+    """A frame of 82x70 is 20.5x17.5 LR pixels, of which 20x17 are distilled."""
+    place = [0, 0, 1, 4, 2, 0, 0, 0, 0]
+    assert region_of((82, 70), place, (10, 5)) == pytest.approx([4 / 20, 2 / 17, 14 / 20, 7 / 17])
+    place[5:8] = 1, 1, 0  # mirrored: half a pixel is cut off at the top and the left
+    assert region_of((82, 70), place, (10, 5)) == pytest.approx([3.5 / 20, 1.5 / 17, 13.5 / 20, 6.5 / 17])
+    place[5:8] = 0, 1, 1  # what was the height is the width now
+    assert region_of((82, 70), place, (10, 5)) == pytest.approx([4 / 17, 1.5 / 20, 14 / 17, 6.5 / 20])
+
+
+def test_pooling_to_the_grid_is_what_the_lens_does_itself() -> None:
+    features = torch.randn(2, 3, 12, 20, generator=torch.Generator().manual_seed(0))
+    pooled = F.adaptive_avg_pool2d(features, 4)
+    torch.testing.assert_close(F.adaptive_avg_pool2d(pooled, 4), pooled)
