@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seeclear.models.pixel_condenser import PixelCondenser
     from seeclear.models.semantic_distiller import SemanticDistiller
+    from seeclear.models.semantic_lens import SemanticLens
+    from seeclear.pipelines.auto import load_pipeline
     from seeclear.pipelines.pipeline_output import SeeClearPipelineOutput
     from seeclear.pipelines.pipeline_seeclear import SeeClearPipeline
+    from seeclear.pipelines.pipeline_semantic_lens import SemanticLensPipeline
     from seeclear.schedulers.scheduling_blurring_resshift import BlurringResShiftScheduler
     from seeclear.upscale import upscale_video
 
@@ -24,7 +27,10 @@ __all__ = [
     "SeeClearPipeline",
     "SeeClearPipelineOutput",
     "SemanticDistiller",
+    "SemanticLens",
+    "SemanticLensPipeline",
     "__version__",
+    "load_pipeline",
     "upscale_video",
 ]
 
@@ -34,6 +40,9 @@ _MODULES = {
     "SeeClearPipeline": "seeclear.pipelines.pipeline_seeclear",
     "SeeClearPipelineOutput": "seeclear.pipelines.pipeline_output",
     "SemanticDistiller": "seeclear.models.semantic_distiller",
+    "SemanticLens": "seeclear.models.semantic_lens",
+    "SemanticLensPipeline": "seeclear.pipelines.pipeline_semantic_lens",
+    "load_pipeline": "seeclear.pipelines.auto",
     "upscale_video": "seeclear.upscale",
     # diffusers looks for the base class that knows how to load a component in the component's own library.
     "ModelMixin": "diffusers",

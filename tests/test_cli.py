@@ -1,14 +1,15 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """The command line and `upscale_video` behind it, most of it with a stand-in for the model."""
 
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import av
@@ -19,68 +20,45 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from seeclear import __version__, cli, runtime, upscale
+from seeclear.jobs import plan
 from seeclear.video import VideoReader
 
-STEPS = (1, 15)
-SAMPLERS = (None, "markov", "resshift", "ddim")
+SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
 
 
-class Nearest:
-    """Stands in for the pipeline: every pixel four times in each direction, with the checks of the settings."""
+def load_stand_in() -> ModuleType:
+    """tests/jobs/stand_in.py"""
+    path = Path(__file__).parent / "jobs" / "stand_in.py"
+    spec = importlib.util.spec_from_file_location("stand_in", path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules["stand_in"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    def __init__(self) -> None:
-        self.settings: dict[str, Any] = {}
-        self.components = {"pixel_condenser": torch.nn.Linear(3, 4), "scheduler": object()}
 
-    def stream(
-        self, frames: Iterable[np.ndarray], num_inference_steps: int | None, sampler: str | None, **settings: Any
-    ) -> Iterator[torch.Tensor]:
-        if num_inference_steps is not None and not STEPS[0] <= num_inference_steps <= STEPS[1]:
-            raise ValueError(f"`num_inference_steps` must be from 1 to 15, but was {num_inference_steps}.")
-        if sampler not in SAMPLERS:
-            raise ValueError(f"`sampler` must be one of {SAMPLERS}, but was {sampler!r}.")
-        self.settings = {"num_inference_steps": num_inference_steps, "sampler": sampler, **settings}
-        for frame in frames:
-            yield torch.from_numpy(frame.repeat(4, 0).repeat(4, 1)).permute(2, 0, 1) / 255
+stand_in = load_stand_in()
+make_frames = stand_in.moving_gradients
 
 
 @pytest.fixture
-def pipe(monkeypatch: pytest.MonkeyPatch) -> Nearest:
-    stand_in = Nearest()
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """In place of the model: every pixel four times in each direction."""
+    nearest = stand_in.Nearest()
 
-    def load(model: str, device: torch.device, dtype: torch.dtype) -> Nearest:
+    def load(model: str, device: torch.device, dtype: torch.dtype) -> Any:
         if model != "seeclear-tiny":
             raise ValueError(f"`model` is {model!r}, which is\nneither a folder nor a shipped model.")
-        return stand_in
+        return nearest
 
     monkeypatch.setattr(upscale, "load_pipeline", load)
-    return stand_in
+    monkeypatch.setattr(plan, "choose_tile", lambda *_, **__: None)
+    monkeypatch.setattr(plan, "estimate_peak_bytes", lambda *_, **__: 1_500_000_000)
+    return nearest
 
 
-def make_frames(num_frames: int) -> np.ndarray:
-    """Moving gradients: brightness goes to the right, colour downwards."""
-    f, y, x = np.mgrid[:num_frames, :24, :32]
-    bright = 3 * x + 3 * f
-    return np.stack([bright + 3 * y, bright + 90 - 2 * y, bright + 40], axis=-1).clip(0, 255).astype(np.uint8)
-
-
-def make_video(path: Path, num_frames: int = 6, fps: Fraction = Fraction(30000, 1001)) -> Path:
-    """32x24, with AAC sound."""
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=fps, options={"crf": "8"})
-        video.width, video.height, video.pix_fmt = 32, 24, "yuv420p"
-        sound = container.add_stream("aac", rate=48000, layout="mono")
-        for index, pixels in enumerate(make_frames(num_frames)):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = index, 1 / fps
-            container.mux(video.encode(frame))
-            tone = (0.3 * np.sin(np.arange(1024) / 9)).astype(np.float32)[None]
-            block = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
-            block.sample_rate, block.pts, block.time_base = 48000, 1024 * index, Fraction(1, 48000)
-            container.mux(sound.encode(block))
-        container.mux(video.encode(None))
-        container.mux(sound.encode(None))
-    return path
+def make_video(path: Path, num_frames: int = 6) -> Path:
+    """32x24, 29.97 frames per second, with AAC sound."""
+    return stand_in.write_video(path, make_frames(num_frames))
 
 
 @pytest.fixture
@@ -110,7 +88,7 @@ def fails(*arguments: object) -> str:
 # What it does
 
 
-def test_video_to_video(pipe: Nearest, video: Path, tmp_path: Path) -> None:
+def test_video_to_video(pipe: Any, video: Path, tmp_path: Path) -> None:
     code, out, err = run("upscale", video, tmp_path / "out.mp4")
     assert (code, err) == (0, "")
     assert "out.mp4: 6 frames of 128x96" in out
@@ -124,36 +102,65 @@ def test_video_to_video(pipe: Nearest, video: Path, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
 
 
-def test_settings_reach_the_pipeline(pipe: Nearest, video: Path, tmp_path: Path) -> None:
-    arguments = (
-        "--steps",
-        3,
-        "--sampler",
-        "ddim",
-        "--seed",
-        7,
-        "--noise",
-        "frame",
-        "--dtype",
-        "fp32",
-        "--device",
-        "cpu",
+def test_settings_reach_the_pipeline(pipe: Any, video: Path, tmp_path: Path) -> None:
+    sampling = ("--steps", 3, "--sampler", "ddim", "--seed", 7, "--noise", "frame", "--dtype", "fp32")
+    cutting = ("--clip-overlap", 2, "--tile", "16x24", "--tile-overlap", 4, "--no-scene-detection", "--device", "cpu")
+    assert run("upscale", video, tmp_path / "out.mkv", *sampling, *cutting)[0] == 0
+    assert {name: pipe.calls[-1][name] for name in SAMPLING} == dict(
+        zip(SAMPLING, (3, "ddim", "frame", 7), strict=True)
     )
-    assert run("upscale", video, tmp_path / "out.mkv", *arguments)[0] == 0
-    generator = pipe.settings.pop("generator")
-    assert generator.initial_seed() == 7
-    assert pipe.settings == {"num_inference_steps": 3, "sampler": "ddim", "noise": "frame"}
+    assert (pipe.calls[-1]["clip_overlap"], pipe.calls[-1]["tile"], pipe.calls[-1]["tile_overlap"]) == (2, (16, 24), 4)
 
 
-def test_defaults(pipe: Nearest, video: Path, tmp_path: Path) -> None:
+def test_settings_reach_the_file(pipe: Any, video: Path, tmp_path: Path) -> None:
+    coding = ("--codec", "h265", "--crf", 30, "--preset", "ultrafast", "--pix-fmt", "yuv420p10le")
+    assert run("upscale", video, tmp_path / "out.mkv", "--scale", 3.5, *coding)[0] == 0
+    with VideoReader(tmp_path / "out.mkv") as reader:
+        properties = reader.properties
+    assert (properties.width, properties.height, properties.codec) == (112, 84, "hevc")
+    assert (properties.pix_fmt, properties.bit_depth) == ("yuv420p10le", 10)
+
+
+def test_sides_are_those_of_the_picture_as_it_is_shown(pipe: Any, video: Path, tmp_path: Path) -> None:
+    assert "of 64x48" in run("upscale", video, tmp_path / "a.mp4", "--width", 64)[1]
+    assert "of 80x96" in run("upscale", video, tmp_path / "b.mp4", "--width", 80, "--height", 96)[1]
+
+
+def test_the_tile_is_chosen_from_the_memory(
+    pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def choose(pipe: Any, height: int, width: int, budget: int) -> int:
+        asked.append((height, width, budget))
+        return 16
+
+    monkeypatch.setattr(plan, "choose_tile", choose)
+    for arguments in ((), ("--memory", "500MB"), ("--tile", 0)):
+        assert run("upscale", video, tmp_path / "out.mp4", *arguments)[0] == 0
+    assert asked == [(24, 32, 4 * 10**9), (24, 32, 500 * 10**6)]
+    assert {call["tile"] for call in pipe.calls[:2]} == {16} and pipe.calls[-1]["tile"] is None
+
+
+def test_defaults(pipe: Any, video: Path, tmp_path: Path) -> None:
     result = upscale.upscale_video(video, tmp_path / "out.webm.mp4", progress=False)
-    assert pipe.settings.pop("generator").initial_seed() == 0
-    assert pipe.settings == {"num_inference_steps": None, "sampler": None, "noise": "clip"}
+    assert {name: pipe.calls[-1][name] for name in SAMPLING} == dict(
+        zip(SAMPLING, (None, None, "clip", 0), strict=True)
+    )
     assert (result.frames, result.width, result.height) == (6, 128, 96)
     assert result.path == tmp_path / "out.webm.mp4" and result.seconds > 0
 
 
-def test_folder_to_folder(pipe: Nearest, tmp_path: Path) -> None:
+def test_settings_that_a_model_does_not_have(pipe: Any, video: Path, tmp_path: Path) -> None:
+    def stream_clips(frames: Any, clip_length: Any, clip_overlap: Any, tile: Any, tile_overlap: Any, **_: Any) -> Any:
+        return iter(())
+
+    pipe.stream_clips = stream_clips
+    message = fails("upscale", video, tmp_path / "out.mp4", "--seed", 3)
+    assert "`seed` must be left out for a Nearest, which does not have it, but was 3" in message
+
+
+def test_folder_to_folder(pipe: Any, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for index, frame in enumerate(make_frames(3)):
         Image.fromarray(frame).save(tmp_path / "in" / f"shot{index}.bmp")
@@ -164,7 +171,7 @@ def test_folder_to_folder(pipe: Nearest, tmp_path: Path) -> None:
         np.testing.assert_array_equal(seen, frame.repeat(4, 0).repeat(4, 1))
 
 
-def test_folder_to_video_and_video_to_folder(pipe: Nearest, video: Path, tmp_path: Path) -> None:
+def test_folder_to_video_and_video_to_folder(pipe: Any, video: Path, tmp_path: Path) -> None:
     assert run("upscale", video, tmp_path / "frames")[0] == 0
     assert sorted(os.listdir(tmp_path / "frames")) == [f"{index:06d}.png" for index in range(6)]
     assert run("upscale", tmp_path / "frames", tmp_path / "again.mp4")[0] == 0
@@ -173,7 +180,7 @@ def test_folder_to_video_and_video_to_folder(pipe: Nearest, video: Path, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["side.png", "side.mp4"])
-def test_comparison(pipe: Nearest, video: Path, tmp_path: Path, name: str) -> None:
+def test_comparison(pipe: Any, video: Path, tmp_path: Path, name: str) -> None:
     assert run("upscale", video, tmp_path / "out.mp4", "--compare", tmp_path / name)[0] == 0
     if name.endswith(".png"):
         assert Image.open(tmp_path / name).size == (258, 96)
@@ -182,26 +189,79 @@ def test_comparison(pipe: Nearest, video: Path, tmp_path: Path, name: str) -> No
             assert (reader.width, reader.height, len(list(reader))) == (258, 96, 6)
 
 
-def test_progress_bar_names_the_frames(
-    pipe: Nearest, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_progress_bars_name_the_frames(
+    pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    totals = []
+    bars = []
     plain = upscale.tqdm
 
     def bar(*positional: Any, **settings: Any) -> Any:
-        totals.append((settings["total"], settings["disable"]))
+        bars.append((settings["desc"], settings["total"], settings["initial"], settings["disable"]))
         return plain(*positional, **{**settings, "disable": True})
 
     monkeypatch.setattr(upscale, "tqdm", bar)
     upscale.upscale_video(video, tmp_path / "a.mp4")
     upscale.upscale_video(make_video(tmp_path / "in.mkv"), tmp_path / "b.mp4", progress=False)
-    assert totals == [(6, None), (6, True)]
+    assert bars == [
+        ("reading", 6, 0, None),
+        ("upscaling", 6, 0, None),
+        ("reading", None, 0, True),
+        ("upscaling", 6, 0, True),
+    ]
+
+
+def test_dry_run_says_what_would_be_done_and_writes_nothing(pipe: Any, video: Path, tmp_path: Path) -> None:
+    code, out, err = run("upscale", video, tmp_path / "out.mp4", "--dry-run", "--scale", 2, "--tile", "16x24")
+    assert (code, err) == (0, "")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == str(video) and lines[1] == f"output {tmp_path / 'out.mp4'}"
+    assert lines[2:7] == [
+        "size 32x24 -> 64x48",
+        "frames 6",
+        "clips 2 of 5 frames, 1 shared; scene cuts add some",
+        "tile 16x24 (height x width)",
+        "memory 1.5 GB at most, estimated",
+    ]
+    assert lines[7].startswith("time 0 s, from 0.") and lines[7].endswith("s measured for the first clip")
+    assert os.listdir(tmp_path) == ["in.mp4"]
+
+
+def test_dry_run_of_many(pipe: Any, video: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.mkv", "b.mp4"):
+        make_video(tmp_path / "in" / name)
+    code, out, _ = run("upscale", tmp_path / "in", tmp_path / "out", "--dry-run")
+    assert code == 0 and out.count("32x24 -> 128x96") == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (185, "3 min 05 s"), (26_000, "7 h 13 min")]
+)
+def test_times_are_readable(seconds: float, text: str) -> None:
+    assert plan.format_seconds(seconds) == text
+
+
+def test_many_videos(pipe: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    make_video(tmp_path / "in" / "a.mp4")
+    (tmp_path / "in" / "b.mp4").write_text("no video")
+    code, out, err = run("upscale", tmp_path / "in", tmp_path / "out")
+    assert code == 2 and err.startswith("seeclear: error: ") and "b.mp4: cut off or not a video" in err
+    assert err.count("\n") == 1 and "a.mp4: 6 frames of 128x96" in out
+    assert out.splitlines()[-1] == "1 done, 0 skipped, 1 failed"
+    make_video(tmp_path / "in" / "b.mp4")
+    code, out, err = run("upscale", tmp_path / "in", tmp_path / "out")
+    assert (code, err) == (0, "") and out.splitlines()[-1] == "1 done, 1 skipped, 0 failed"
+    assert "a.mp4: skipped, it was made before from this input with these settings" in out
+    message = fails("upscale", tmp_path / "in", tmp_path / "out", "--compare", tmp_path / "side.png")
+    assert "`--compare` is for one video" in message
 
 
 # Errors
 
 
-def test_errors_are_one_line_and_leave_nothing(pipe: Nearest, video: Path, tmp_path: Path) -> None:
+def test_errors_are_one_line_and_leave_nothing(pipe: Any, video: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty.mp4").write_bytes(b"")
     data = make_video(tmp_path / "whole.mkv", 30).read_bytes()
@@ -220,7 +280,7 @@ def test_errors_are_one_line_and_leave_nothing(pipe: Nearest, video: Path, tmp_p
         ((video, video), "in.mp4: the output must be another file than the input"),
         ((video, tmp_path / "." / "in.mp4"), "another file than the input"),
         ((video, tmp_path / "absent" / "out.mp4"), "out.mp4: cannot be written"),
-        ((video, tmp_path / "out.xyz"), "out.xyz: the ending of a video must be one of .mp4"),
+        ((video, tmp_path / "out.xyz"), "out.xyz: the ending of an output must be one of .mp4"),
         ((video, tmp_path / "out.webm"), "a .webm file cannot hold the sound"),
         ((video, tmp_path / "full"), "full: the folder is not empty"),
         ((video, out, "--model", "nonsense"), "`model` is 'nonsense', which is neither"),
@@ -233,64 +293,125 @@ def test_errors_are_one_line_and_leave_nothing(pipe: Nearest, video: Path, tmp_p
         ((video, out, "--compare", tmp_path / "side.txt"), "side.txt: a comparison must end in .png"),
         ((video, out, "--compare", tmp_path / "absent" / "side.png"), "side.png: cannot be written"),
         ((video, out, "--compare", out), "the comparison must be another file"),
+        ((video, out, "--scale", 0.5), "`scale` must be from 1 to 4, but was 0.5"),
+        ((video, out, "--scale", 2, "--width", 64), "give `scale`, or `width` and `height`"),
+        ((video, out, "--height", 100), "`height` must be from 24 to 96 for an input of 32x24, but was 100"),
+        ((video, out, "--tile", "big"), "`tile` must be a number of pixels"),
+        ((video, out, "--tile", 16, "--tile-overlap", 16), "`tile_overlap` is 16"),
+        ((video, out, "--clip-overlap", 5), "`clip_overlap` is 5"),
+        ((video, out, "--memory", "lots"), "`memory` must be a size such as 4GB"),
+        ((video, out, "--codec", "vp9000"), "`codec` must be one of h264"),
+        ((video, out, "--crf", 99), "`crf` for h264 must be in 0..51, but was 99"),
+        ((video, out, "--preset", "warp"), "`preset` for h264 must be one of"),
+        ((video, out, "--pix-fmt", "purple"), "`pix_fmt` for h264 must be one of"),
+        ((tmp_path, out), "must be a folder, because"),
     ]:
         assert message in fails("upscale", *arguments)
         assert sorted(str(path) for path in tmp_path.rglob("*")) == before, arguments
 
 
-def test_error_in_the_middle_leaves_nothing(
-    pipe: Nearest, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_error_before_the_first_clip_leaves_nothing(
+    pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stream(frames: Iterable[np.ndarray], **_: Any) -> Iterator[torch.Tensor]:
-        for index, frame in enumerate(frames):
-            if index == 3:
-                raise OSError(28, "No space left on device")
-            yield torch.from_numpy(frame).permute(2, 0, 1) / 255
+    def begin_clip(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pipe, "stream", stream)
+    monkeypatch.setattr(type(pipe.restorer), "begin_clip", begin_clip)
     message = fails("upscale", video, tmp_path / "out.mp4", "--compare", tmp_path / "side.mp4")
-    assert "No space left on device" in message
+    assert "No space left on device" in message and "goes on" not in message
     assert os.listdir(tmp_path) == ["in.mp4"]
 
 
-def test_faults_in_the_program_are_not_hidden(pipe: Nearest, video: Path, tmp_path: Path) -> None:
-    pipe.stream = lambda *_, **__: iter([None])  # type: ignore[method-assign, assignment]
+def test_faults_in_the_program_are_not_hidden(pipe: Any, video: Path, tmp_path: Path) -> None:
+    pipe.stream_clips = lambda frames, state, **_: iter([None])
     result = CliRunner().invoke(cli.app, ["upscale", str(video), str(tmp_path / "out.mp4")])
     assert isinstance(result.exception, TypeError | AttributeError)
     assert os.listdir(tmp_path) == ["in.mp4"]
 
 
-def test_interrupt(pipe: Nearest, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stream(frames: Iterable[np.ndarray], **_: Any) -> Iterator[torch.Tensor]:
-        for _ in frames:
-            yield torch.zeros(3, 96, 128)
-            raise KeyboardInterrupt
+@pytest.mark.parametrize("clips", [0, 1])
+def test_interrupt(pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clips: int) -> None:
+    begin = type(pipe.restorer).begin_clip
+    count = 0
 
-    monkeypatch.setattr(pipe, "stream", stream)
+    def begin_clip(self: Any, clip: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > clips:
+            raise KeyboardInterrupt
+        return begin(self, clip)
+
+    monkeypatch.setattr(type(pipe.restorer), "begin_clip", begin_clip)
     code, out, err = run("upscale", video, tmp_path / "out.mp4", "--compare", tmp_path / "side.png")
-    assert (code, out, err) == (130, "", "seeclear: error: interrupted, nothing was written\n")
-    assert os.listdir(tmp_path) == ["in.mp4"]
+    assert (code, out) == (130, "")
+    if clips:
+        assert err == (
+            "seeclear: error: interrupted with 4 of 6 frames finished; the same command goes on from there\n"
+        )
+        assert sorted(os.listdir(tmp_path)) == [".out.mp4.seeclear", "in.mp4"]
+        monkeypatch.setattr(type(pipe.restorer), "begin_clip", begin)
+        assert "6 frames of 128x96" in run("upscale", video, tmp_path / "out.mp4")[1]
+        assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
+    else:
+        assert err == "seeclear: error: interrupted, nothing was written\n"
+        assert os.listdir(tmp_path) == ["in.mp4"]
+
+
+def test_restart_begins_anew(pipe: Any, video: Path, tmp_path: Path) -> None:
+    (tmp_path / ".out.mp4.seeclear").mkdir()
+    (tmp_path / ".out.mp4.seeclear" / "manifest.json").write_text('{"format": 0}')
+    message = fails("upscale", video, tmp_path / "out.mp4")
+    assert "an interrupted job cannot go on, because `format` was 0 and is now 1" in message
+    assert run("upscale", video, tmp_path / "out.mp4", "--restart")[0] == 0
+    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damaged_inputs_end_well_or_with_one_line(pipe: Any, video: Path, tmp_path: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    data = bytearray(video.read_bytes())
+    if seed % 4 == 0:
+        data = data[: random.integers(1, len(data))]
+    else:
+        for place in random.integers(0, len(data), 1 + seed):
+            data[place] ^= 1 << random.integers(8)
+    (tmp_path / "bad.mp4").write_bytes(data)
+    code, out, err = run("upscale", tmp_path / "bad.mp4", tmp_path / "out.mp4")
+    if code == 0:
+        with VideoReader(tmp_path / "out.mp4") as reader:
+            assert f": {len(list(reader))} frames of" in out
+    else:
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1].startswith("seeclear: error: ")
+        assert not (tmp_path / "out.mp4").exists()
+    assert not list(tmp_path.glob(".*"))
 
 
 # The process
 
 
-def test_interrupt_by_signal(tmp_path: Path, video: Path) -> None:
-    """Ctrl-C while frames are made, in a process of its own."""
+def test_interrupt_by_signal(tmp_path: Path) -> None:
+    """Ctrl-C while the second clip is made, in a process of its own."""
     script = f"""
-import sys, time, torch
+import sys, time
+import stand_in
 from seeclear import cli, upscale
-class Slow:
-    def stream(self, frames, **_):
-        for frame in frames:
-            yield torch.zeros(3, 96, 128)
+class Slow(stand_in.NearestRestorer):
+    def begin_clip(self, clip):
+        if clip.start:
             open({str(tmp_path / "started")!r}, "w").close()
             time.sleep(60)
-upscale.load_pipeline = lambda *_: Slow()
-sys.argv = ["seeclear", "upscale", {str(video)!r}, {str(tmp_path / "out.mp4")!r}]
+        return clip
+pipe = stand_in.Nearest()
+pipe.restorer = Slow()
+upscale.load_pipeline = lambda *_: pipe
+sys.argv = ["seeclear", "upscale", {str(make_video(tmp_path / "in.mp4"))!r}, {str(tmp_path / "out.mp4")!r}]
+sys.argv += ["--tile", "0"]
 cli.main()
 """
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    path = os.pathsep.join([str(Path(__file__).parent / "jobs"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True, env=environment)
     for _ in range(1200):
         if (tmp_path / "started").exists() or process.poll() is not None:
             break
@@ -298,8 +419,8 @@ cli.main()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "seeclear: error: interrupted, nothing was written\n"
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "started"]
+    assert err == "seeclear: error: interrupted with 4 of 6 frames finished; the same command goes on from there\n"
+    assert sorted(os.listdir(tmp_path)) == [".out.mp4.seeclear", "in.mp4", "started"]
 
 
 def seeclear(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -332,7 +453,7 @@ def test_without_a_command_there_is_help() -> None:
 # info, device and dtype
 
 
-def test_info(pipe: Nearest) -> None:
+def test_info(pipe: Any) -> None:
     code, out, err = run("info", "--device", "cpu")
     assert (code, err) == (0, "")
     dtype, reason = runtime.choose_dtype("cpu")

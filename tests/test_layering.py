@@ -22,9 +22,12 @@ ALLOWED: dict[str, set[str]] = {
     "schedulers": {"_registration"},
     "models": {"_registration", "schedulers", "resize"},
     "pipelines": {"_registration", "schedulers", "models", "video", "resize"},
-    "training": {"_registration", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
-    "upscale": {"runtime", "pipelines", "models", "schedulers", "video", "resize"},
-    "cli": {"runtime", "upscale", "pipelines", "models", "schedulers"} | LIBRARY_PARTS,
+    "training": {"_registration", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
+    "jobs": {"pipelines", "video", "resize"},
+    "upscale": {"runtime", "jobs", "pipelines", "models", "schedulers", "video", "resize"},
+    "segment": {"runtime", "upscale", "models", "schedulers", "video", "metrics"},
+    "evaluate": {"runtime", "pipelines"} | LIBRARY_PARTS,
+    "cli": {"runtime", "jobs", "segment", "evaluate", "upscale", "pipelines", "models", "schedulers"} | LIBRARY_PARTS,
     "__main__": {"cli"},
 }
 

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from . import info, upscale  # noqa: F401  (each adds its command to the application)
+from . import evaluate, info, segment, upscale  # noqa: F401  (each adds its command to the application)
 from .app import ERROR, INTERRUPTED, UsageError, app, fail
 
 

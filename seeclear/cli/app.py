@@ -51,7 +51,7 @@ def one_line_errors() -> Iterator[None]:
         fail(str(error) or type(error).__name__)
         raise typer.Exit(ERROR) from error
     except KeyboardInterrupt:
-        fail("interrupted, nothing was written")
+        fail("interrupted, nothing unfinished was written")
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -1,0 +1,96 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Peak memory of `seeclear.upscale_video` on the CPU for videos of several lengths, each in a process of its own.
+
+python benchmarks/memory.py --frames 60 600 --height 180 --width 320
+python benchmarks/memory.py --frames 10 --height 1080 --width 1920 --memory 4GB
+python benchmarks/memory.py --frames 60 600 --height 24 --width 32 --untrained
+
+`--untrained` takes small networks with random weights: their results are worthless and their memory is not that of the
+shipped model, but whether it grows with the video shows as well.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+SMALL_CONDENSER = {"channels": (16, 16, 32), "head_dim": 8, "window_size": 4, "self_attention": (False, True, True)}
+
+
+def write_video(path: Path, num_frames: int, height: int, width: int) -> None:
+    """A picture of noise that moves, cut never."""
+    picture = np.random.default_rng(0).integers(0, 256, (height + 16, width + 16, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(25), options={"preset": "ultrafast"})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for index in range(num_frames):
+            shift = index % 16
+            pixels = np.ascontiguousarray(picture[shift : shift + height, shift : shift + width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def save_untrained(folder: Path) -> None:
+    """A pipeline of small networks with random weights."""
+    from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline
+    from seeclear.models import build_components
+
+    distiller = build_components("tiny")["semantic_distiller"]
+    SeeClearPipeline(PixelCondenser(**SMALL_CONDENSER), distiller, BlurringResShiftScheduler()).save_pretrained(folder)
+
+
+def measure(path_in: str, path_out: str, settings: dict[str, str | None]) -> None:
+    """Upscales, and prints megabytes of this process before and at the peak, and seconds."""
+    from seeclear.upscale import upscale_video
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    upscale_video(path_in, path_out, device="cpu", progress=False, **settings)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    print(json.dumps([before / unit, peak / unit, time.perf_counter() - start]))
+
+
+def main() -> None:
+    """Measures one length after the other, and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, nargs="+", default=[60, 600])
+    parser.add_argument("--height", type=int, default=180, help="of the low-resolution frames, even")
+    parser.add_argument("--width", type=int, default=320, help="of the low-resolution frames, even")
+    parser.add_argument("--model", default="seeclear-tiny", help="a shipped model or a folder")
+    parser.add_argument("--untrained", action="store_true", help="small networks with random weights instead")
+    parser.add_argument("--memory", help="choose the tile that fits into this, such as 4GB")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure is not None:
+        measure(args.measure[0], args.measure[1], json.loads(args.measure[2]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        model = args.model
+        if args.untrained:
+            model = f"{folder}/model"
+            save_untrained(Path(model))
+        settings = json.dumps({"model": model, "memory": args.memory, "dtype": args.dtype})
+        print("| frames | MB before | peak MB | peak over that of the first row | s |")
+        print("|---|---|---|---|---|")
+        first = 0.0
+        for frames in args.frames:
+            path_in, path_out = Path(folder) / f"{frames}.mp4", Path(folder) / f"{frames}_x4.mp4"
+            write_video(path_in, frames, args.height, args.width)
+            command = [sys.executable, __file__, "--measure", str(path_in), str(path_out), settings]
+            before, peak, seconds = json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
+            first = first or peak
+            print(f"| {frames} | {before:.0f} | {peak:.0f} | {100 * peak / first - 100:+.1f} % | {seconds:.1f} |")
+
+
+if __name__ == "__main__":
+    main()

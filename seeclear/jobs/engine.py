@@ -1,0 +1,89 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The model of a run, loaded once for all its videos."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seeclear.pipelines.streaming import FinishedFrames, StreamSettings, StreamState
+
+from .manifest import digest_weights
+from .settings import UpscaleSettings
+
+# What a pipeline that samples is told, and one that does not is not.
+SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A pipeline with the settings it is called with.
+
+    Attributes:
+        pipe: a pipeline with `stream_clips`, `scale`, `components` and a configuration.
+        settings: of the run.
+        device: what it computes on.
+        dtype: the number format of its weights.
+        weights: SHA-256 of its weights and configuration.
+    """
+
+    pipe: Any
+    settings: UpscaleSettings
+    device: torch.device
+    dtype: torch.dtype
+    weights: str
+
+    @classmethod
+    def build(cls, pipe: Any, settings: UpscaleSettings, device: torch.device, dtype: torch.dtype) -> Engine:
+        """An engine of a loaded pipeline; reads all its weights once, for their digest."""
+        return cls(pipe, settings, device, dtype, digest_weights({**pipe.components, "pipeline": pipe}))
+
+    @property
+    def scale(self) -> int:
+        """The model's factor."""
+        return self.pipe.scale
+
+    @property
+    def clip_length(self) -> int:
+        """Frames that the model restores together."""
+        return self.pipe.config.clip_length
+
+    def check(self, stream: StreamSettings) -> None:
+        """Raises a ValueError if the pipeline does not take the settings."""
+        self.stream_clips((), stream, StreamState())
+
+    def stream_clips(
+        self, frames: Iterable[Tensor], stream: StreamSettings, state: StreamState
+    ) -> Iterator[FinishedFrames]:
+        """Upscales the frames (3, H, W) of one scene from `state.next_frame` to its end."""
+        return self.pipe.stream_clips(
+            frames,
+            clip_length=stream.clip_length,
+            clip_overlap=stream.clip_overlap,
+            tile=stream.tile,
+            tile_overlap=stream.tile_overlap,
+            scene_detection=False,  # where scenes begin is known, and `frames` ends with one
+            state=state,
+            **self._sampling(),
+        )
+
+    def _sampling(self) -> dict[str, Any]:
+        """The settings of sampling, as far as the pipeline has them.
+
+        Raises:
+            ValueError: one was given that it does not have.
+        """
+        known = inspect.signature(self.pipe.stream_clips).parameters
+        for name in SAMPLING:
+            value = getattr(self.settings, name)
+            if name not in known and value != getattr(UpscaleSettings, name):
+                raise ValueError(
+                    f"`{name}` must be left out for a {type(self.pipe).__name__}, which does not have it, "
+                    f"but was {value!r}."
+                )
+        return {name: getattr(self.settings, name) for name in SAMPLING if name in known}

@@ -1,0 +1,133 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The settings of an upscaling, and what they come to for a video of a given size."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+MAX_SCALE = 4.0
+# Taken where neither a tile nor a budget is given. A fixed number, not what happens to be free: the tile, and with it
+# the last bits of the result, shall not depend on the moment.
+DEFAULT_MEMORY = "4GB"
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+
+Tile = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class UpscaleSettings:
+    """All that decides what an upscaled video looks like.
+
+    Attributes:
+        model: name of a shipped model, a folder, or a repository id of a model hub.
+        num_inference_steps: denoising steps, from 1 to the number the model was trained with; None is the model's
+            default.
+        sampler: "markov", "resshift" or "ddim"; None is the model's default.
+        noise: "video" and "clip" share the noise between the frames of the video or of a clip, "frame" draws it for
+            each.
+        seed: of the noise. The same seed gives the same bits.
+        device: such as "cpu", "cuda" or "mps"; None takes the fastest there is.
+        dtype: "auto", "fp32", "bf16" or "fp16".
+        scale: output size over input size, 1 to 4, any real number; None is the model's factor, unless `width` or
+            `height` is given. What the model makes is resampled.
+        width: of the output as it is shown, in pixels; alone, it keeps the aspect ratio.
+        height: likewise.
+        clip_overlap: frames that two clips share and that are blended; None is the default of the pipelines.
+        tile: LR pixels of a tile, as a side or (height, width); 0 is the whole frame; None chooses by `memory`.
+        tile_overlap: LR pixels that two tiles share and that are blended; None is the default of the pipelines.
+        memory: the largest peak memory, such as "4GB", from which the tile is chosen; None is 4 GB, unless `tile` is
+            given.
+        scene_detection: end a clip where a new scene begins, and carry nothing over.
+        codec, crf, preset, pix_fmt: of the output, see [`seeclear.video.EncodeSettings`]; None is what suits the file.
+    """
+
+    model: str = "seeclear-tiny"
+    num_inference_steps: int | None = None
+    sampler: str | None = None
+    noise: str = "clip"
+    seed: int = 0
+    device: str | None = None
+    dtype: str = "auto"
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    clip_overlap: int | None = None
+    tile: Tile | None = None
+    tile_overlap: int | None = None
+    memory: str | int | None = None
+    scene_detection: bool = True
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale is not None:
+            if self.width is not None or self.height is not None:
+                raise ValueError("give `scale`, or `width` and `height`, not both.")
+            if not (math.isfinite(self.scale) and 1 <= self.scale <= MAX_SCALE):
+                raise ValueError(f"`scale` must be from 1 to {MAX_SCALE:g}, but was {self.scale:g}.")
+        if self.tile is not None and self.memory is not None:
+            raise ValueError("give `tile` or `memory`, not both: the tile is chosen from the memory.")
+        if self.memory is not None:
+            parse_memory(self.memory)
+
+
+def output_size(
+    width: int, height: int, scale: float | None, out_width: int | None, out_height: int | None, model_scale: int
+) -> tuple[int, int]:
+    """(width, height) of the output; halves are rounded up, and no side becomes smaller than the input's.
+
+    Raises:
+        ValueError: a side would be smaller than the input's or more than `model_scale` times as long.
+    """
+    if out_width is None and out_height is None:
+        factor = model_scale if scale is None else scale
+        if factor > model_scale:
+            raise ValueError(f"`scale` must be from 1 to {model_scale} with this model, but was {factor:g}.")
+        return _round(factor * width), _round(factor * height)
+    for name, wanted, given in (("width", out_width, width), ("height", out_height, height)):
+        if wanted is not None and not given <= wanted <= model_scale * given:
+            raise ValueError(
+                f"`{name}` must be from {given} to {model_scale * given} for an input of {width}x{height}, "
+                f"but was {wanted}."
+            )
+    if out_width is None:
+        assert out_height is not None
+        out_width = _round(out_height * width / height)
+    elif out_height is None:
+        out_height = _round(out_width * height / width)
+    return out_width, out_height
+
+
+def parse_memory(text: str | int) -> int:
+    """Bytes of "4GB", "500 MB", "2GiB", "3.5G" or a number of bytes.
+
+    Raises:
+        ValueError: another form, or not positive.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?I?)B?", str(text).strip().upper())
+    amount = float(match[1]) * _UNITS.get(match[2], 0) if match else 0
+    if amount < 1:
+        raise ValueError(f"`memory` must be a size such as 4GB or 500MB, but was {str(text)!r}.")
+    return int(amount)
+
+
+def parse_tile(text: str) -> Tile:
+    """A tile as it is typed: "256" is a side, "192x320" height and width, "0" the whole frame.
+
+    Raises:
+        ValueError: another form.
+    """
+    match = re.fullmatch(r"([0-9]+)(?:x([0-9]+))?", text.strip().lower())
+    if not match:
+        raise ValueError(f"`tile` must be a number of pixels such as 256, or HxW such as 192x320, but was {text!r}.")
+    return int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
+
+
+def _round(value: float) -> int:
+    """The nearest whole number, halves up, at least 1."""
+    return max(1, math.floor(value + 0.5))
