@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from seeclear import __version__, cli, runtime, upscale
 from seeclear.jobs import plan
+from seeclear.jobs.settings import LARGE_FRAMES_TILE
 from seeclear.video import VideoReader
 
 SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
@@ -140,6 +141,19 @@ def test_the_tile_is_chosen_from_the_memory(
         assert run("upscale", video, tmp_path / "out.mp4", *arguments)[0] == 0
     assert asked == [(24, 32, 4 * 10**9), (24, 32, 500 * 10**6)]
     assert {call["tile"] for call in pipe.calls[:2]} == {16} and pipe.calls[-1]["tile"] is None
+
+
+def test_frames_too_large_for_the_default_memory_have_small_tiles(
+    pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose(pipe: Any, height: int, width: int, budget: int) -> int:
+        raise ValueError("frames need more")
+
+    monkeypatch.setattr(plan, "choose_tile", choose)
+    assert run("upscale", video, tmp_path / "out.mp4")[0] == 0
+    assert pipe.calls[-1]["tile"] == LARGE_FRAMES_TILE
+    message = fails("upscale", video, tmp_path / "other.mp4", "--memory", "4GB")
+    assert "`memory` is too small: frames need more" in message
 
 
 def test_defaults(pipe: Any, video: Path, tmp_path: Path) -> None:

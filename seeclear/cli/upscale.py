@@ -52,7 +52,10 @@ def upscale(
     ] = True,
     memory: Annotated[
         str | None,
-        typer.Option(help="Choose the tile that fits into this, such as 4GB; default: 4GB.", show_default=False),
+        typer.Option(
+            help="Choose the tile that fits into this, such as 4GB; default: 4GB, more for large frames.",
+            show_default=False,
+        ),
     ] = None,
     tile: Annotated[
         str | None,

@@ -17,7 +17,7 @@ from seeclear.video.reader import VideoReader, count_frames
 from seeclear.video.streams import check_output
 
 from .engine import SAMPLING, Engine
-from .settings import DEFAULT_MEMORY, output_size, parse_memory
+from .settings import DEFAULT_MEMORY, LARGE_FRAMES_TILE, output_size, parse_memory
 from .survey import to_tensor
 
 
@@ -78,10 +78,11 @@ def make_plan(source: VideoProperties, path_out: Path, engine: Engine) -> Plan:
 
 
 def choose_stream_settings(engine: Engine, height: int, width: int) -> StreamSettings:
-    """Clips as the settings say; the tile as they say, or the largest that fits into the memory they allow.
+    """Clips as the settings say; the tile as they say, or the largest that fits into the memory they allow. Where they
+    allow none in particular, frames that are too large for the default have tiles of `LARGE_FRAMES_TILE`.
 
     Raises:
-        ValueError: no tile fits into the memory, or the pipeline does not take the settings.
+        ValueError: no tile fits into the memory asked for, or the pipeline does not take the settings.
     """
     settings = engine.settings
     tile = settings.tile
@@ -90,7 +91,9 @@ def choose_stream_settings(engine: Engine, height: int, width: int) -> StreamSet
         try:
             tile = choose_tile(engine.pipe, height, width, budget)
         except ValueError as error:
-            raise ValueError(f"`memory` is too small: {error}") from error
+            if settings.memory is not None:
+                raise ValueError(f"`memory` is too small: {error}") from error
+            tile = LARGE_FRAMES_TILE
     stream = StreamSettings(
         clip_overlap=settings.clip_overlap,
         tile=tile or None,  # 0 is the whole frame

@@ -11,6 +11,8 @@ MAX_SCALE = 4.0
 # Taken where neither a tile nor a budget is given. A fixed number, not what happens to be free: the tile, and with it
 # the last bits of the result, shall not depend on the moment.
 DEFAULT_MEMORY = "4GB"
+LARGE_FRAMES_TILE = 224
+"""LR pixels; with `seeclear-tiny` and frames of 1920x1080 just below 6 GB."""
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
@@ -38,8 +40,8 @@ class UpscaleSettings:
         clip_overlap: frames that two clips share and that are blended; None is the default of the pipelines.
         tile: LR pixels of a tile, as a side or (height, width); 0 is the whole frame; None chooses by `memory`.
         tile_overlap: LR pixels that two tiles share and that are blended; None is the default of the pipelines.
-        memory: the largest peak memory, such as "4GB", from which the tile is chosen; None is 4 GB, unless `tile` is
-            given.
+        memory: the largest peak memory, such as "4GB", from which the tile is chosen. None, unless `tile` is given, is
+            4 GB, and for frames that are too large for that what tiles of `LARGE_FRAMES_TILE` need.
         scene_detection: end a clip where a new scene begins, and carry nothing over.
         codec, crf, preset, pix_fmt: of the output, see [`seeclear.video.EncodeSettings`]; None is what suits the file.
     """
