@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from seeclear.training.mixture import DEGRADATIONS
 from seeclear.training.model import DISTILLER_TRAININGS, STAGES
 from seeclear.training.sampling import TIMESTEP_SAMPLINGS
 
@@ -90,6 +91,20 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     add("--data_config", help="JSON file that describes a weighted mixture of data; see examples/configs")
     add("--data_root", help="the folder the paths in --data_config are in")
     add("--cache_data", action="store_true", help="keep all decoded frames in memory; videos need it, or are slow")
+    add(
+        "--degradation",
+        choices=tuple(DEGRADATIONS),
+        default="BI",
+        help="how LR frames are made: MATLAB's bicubic, Gaussian and every 4th pixel, or blur, noise, JPEG and H.264",
+    )
+    add("--max_frame_step", type=int, default=1, help="frames of a clip are 1 to so many frames of the source apart")
+    add(
+        "--texture_candidates",
+        type=int,
+        default=1,
+        help="draw so many crops and take the one with most detail; 1 takes any",
+    )
+    add("--texture_probability", type=float, default=1.0, help="how often crops are so chosen")
     add("--resolution", type=int, default=192, help="height and width of the HR crops in pixels, a multiple of 4")
     add(
         "--num_frames",

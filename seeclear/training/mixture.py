@@ -4,15 +4,31 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seeclear.data import ClipDataset, Source, ValidationClips, open_sources, read_source_list
+from seeclear.data import (
+    BicubicDegradation,
+    ClipDataset,
+    Degradation,
+    GaussianDegradation,
+    RealWorldDegradation,
+    Source,
+    ValidationClips,
+    open_sources,
+    read_source_list,
+)
 
 SCALE = 4
+DEGRADATIONS: dict[str, Callable[[], Degradation]] = {
+    "BI": BicubicDegradation,
+    "BD": GaussianDegradation,
+    "real": RealWorldDegradation,
+}
 PHOTO_MARGIN = 32
 """Frames made from photographs are so many pixels larger than the crops."""
 
@@ -54,7 +70,8 @@ def build_data(args: argparse.Namespace, num_clips: int, num_samples: int) -> Tr
 
     Args:
         args: the script's arguments: `train_data_dir`, `data_config`, `data_root`, `resolution`, `num_frames`,
-            `cache_data`, `seed`, `validation_data`, `validation_frames`, `validation_max_clips`.
+            `cache_data`, `seed`, `degradation`, `max_frame_step`, `texture_candidates`, `texture_probability`,
+            `validation_data`, `validation_frames`, `validation_max_clips`.
         num_clips: consecutive clips in a training sample.
         num_samples: how many samples the whole run takes.
 
@@ -79,7 +96,11 @@ def build_data(args: argparse.Namespace, num_clips: int, num_samples: int) -> Tr
         crop_size=args.resolution // SCALE,
         scale=SCALE,
         num_samples=num_samples,
+        degradation=DEGRADATIONS[args.degradation](),
         seed=args.seed,
+        max_frame_step=args.max_frame_step,
+        texture_candidates=args.texture_candidates,
+        texture_probability=args.texture_probability,
     )
     shares = sorted(zip((s.name for s in sources), clips.probabilities.tolist(), strict=True), key=lambda s: -s[1])
     validation = ValidationClips(validation_paths, max_frames=args.validation_frames, scale=SCALE)
