@@ -407,7 +407,8 @@ def test_damaged_inputs_end_well_or_with_one_line(pipe: Any, video: Path, tmp_pa
 def test_interrupt_by_signal(tmp_path: Path) -> None:
     """Ctrl-C while the second clip is made, in a process of its own."""
     script = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in the background
 import stand_in
 from seeclear import cli, upscale
 class Slow(stand_in.NearestRestorer):

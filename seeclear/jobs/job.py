@@ -243,9 +243,9 @@ class Job:
             store.commit(clip.start, frames, clip.state)
             finished = clip.state.next_output
             self.restored += len(frames)
+            del clip, frames  # they are on the disk: memory for the encoder and for the next clip
             self._encode_parts(scene, store, finished)
             report()
-            del clip, frames  # before the next clip is computed
         if finished != scene.stop:
             raise ValueError(f"{self.path_in}: the video has changed: it ends at frame {finished}.")
 
