@@ -12,8 +12,8 @@ MAX_SCALE = 4.0
 # the last bits of the result, shall not depend on the moment.
 DEFAULT_MEMORY = "4GB"
 LARGE_FRAMES_TILE = 224
-"""LR pixels. For `seeclear-tiny` and frames of 1920x1080 the estimate is just below 6 GB; it does not know the encoder,
-and five frames were measured at 6.9 GB."""
+"""LR pixels. For `seeclear-tiny` and frames of 1920x1080 the estimate is just below 6 GB; it leaves the encoder out.
+Five frames were measured at 6.9 GB."""
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
