@@ -36,8 +36,7 @@ from seeclear.training.backbones import load_mobilenet_v2
 from seeclear.training.checkpoints import (
     TrainingLog,
     TrainingProgress,
-    find_checkpoint,
-    list_checkpoints,
+    checkpoint_to_resume,
     save_checkpoint,
 )
 from seeclear.training.distillation import Teacher, distillation_losses, total_loss
@@ -175,12 +174,7 @@ class Trainer:
     def __init__(self, args: argparse.Namespace, accelerator: Accelerator) -> None:
         self.args, self.accelerator = args, accelerator
         self.output_dir = Path(args.output_dir)
-        existing = list_checkpoints(self.output_dir)
-        if existing and args.resume_from_checkpoint is None:
-            raise ValueError(
-                f"`output_dir` {str(self.output_dir)!r} holds {existing[-1].name} of an earlier run; give "
-                "--resume_from_checkpoint latest to go on with it, or another --output_dir"
-            )
+        resume_from = checkpoint_to_resume(self.output_dir, args.resume_from_checkpoint)
         self.model = build_model(args)
         clips, backgrounds = read_instance_list(args.instance_list, args.data_root)
         spec = json.loads(Path(args.instance_list).read_text(encoding="utf-8"))
@@ -220,10 +214,8 @@ class Trainer:
         self.wrapped, self.optimizer = accelerator.prepare(self.model, optimizer)
         self.ema = EMAModel(self.trainable, decay=args.ema_decay, foreach=True)
         accelerator.register_for_checkpointing(self.lr_scheduler, self.progress, self.ema)
-        if args.resume_from_checkpoint is not None:
-            checkpoint = find_checkpoint(self.output_dir, args.resume_from_checkpoint)
-            if checkpoint is not None:
-                accelerator.load_state(str(checkpoint))
+        if resume_from is not None:
+            accelerator.load_state(str(resume_from))
         self.ema.to(accelerator.device)
 
     @property

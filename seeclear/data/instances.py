@@ -155,6 +155,9 @@ class InstanceClips(Dataset[InstanceSample]):
             if len(clip.frames) < clip_length:
                 raise ValueError(f"The clip {clip.name!r} has {len(clip.frames)} frames; a sample has {clip_length}.")
         self.clips, self.backgrounds, self.vocabulary = list(clips), list(backgrounds), list(vocabulary)
+        self._by_label = [
+            [clip for clip in self.clips if clip.label == label] for label in sorted({clip.label for clip in clips})
+        ]
         self.clip_length, self.size, self.num_samples = clip_length, size, num_samples
         self.seed, self.max_frame_step = seed, max_frame_step
 
@@ -202,9 +205,7 @@ class InstanceClips(Dataset[InstanceSample]):
 
     def _choose(self, rng: np.random.Generator) -> AnnotatedClip:
         """A clip: every label is equally likely, and every clip of a label."""
-        labels = sorted({clip.label for clip in self.clips})
-        label = labels[int(rng.integers(len(labels)))]
-        clips = [clip for clip in self.clips if clip.label == label]
+        clips = self._by_label[int(rng.integers(len(self._by_label)))]
         return clips[int(rng.integers(len(clips)))]
 
     def _object(self, rng: np.random.Generator, clip: AnnotatedClip, extent: float) -> tuple[Tensor, Tensor, int]:

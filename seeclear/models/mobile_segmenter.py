@@ -16,6 +16,7 @@ from transformers import MobileNetV2Config, MobileNetV2Model
 from .attention import sinusoidal_positions
 
 STRIDES = (4, 8, 16, 32)
+"""Of the pyramid's levels; height and width of the frames must be multiples of the last."""
 # the last of MobileNetV2's inverted residuals at each stride, and its channels
 LAST_LAYERS, CHANNELS = (1, 4, 11, 14), (24, 32, 96, 160)
 
@@ -100,11 +101,6 @@ class MobileSegmenter(nn.Module):
         self.norm = nn.LayerNorm(hidden_dim)
         self.to_pixels = nn.Conv2d(hidden_dim, hidden_dim, 1)
         nn.init.normal_(self.to_pixels.weight, std=0.1 / hidden_dim**0.5)  # masks start undecided
-
-    @staticmethod
-    def required_multiple() -> int:
-        """What height and width of the frames must be multiples of."""
-        return STRIDES[-1]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """`pixels` (N, 3, H, W), normalised -> queries (N, Q, D), pixel features (N, D, H/4, W/4), and the mask logits

@@ -71,15 +71,20 @@ LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+def _find(preset: str, presets: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """The arguments of the parts of a preset."""
+    if preset not in presets:
+        raise ValueError(f"`preset` is {preset!r}; it must be one of {sorted(presets)}")
+    return presets[preset]
+
+
 def build_components(preset: str) -> dict[str, Any]:
     """The untrained parts of a [`SeeClearPipeline`] of a named size, by the names of the pipeline's components.
 
     Raises:
         ValueError: `preset` is not one of `PRESETS`.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` is {preset!r}; it must be one of {sorted(PRESETS)}")
-    config = PRESETS[preset]
+    config = _find(preset, PRESETS)
     with torch.no_grad():
         return {
             "pixel_condenser": PixelCondenser(**config["pixel_condenser"]),
@@ -94,9 +99,7 @@ def build_lens_components(preset: str) -> dict[str, Any]:
     Raises:
         ValueError: `preset` is not one of `LENS_PRESETS`.
     """
-    if preset not in LENS_PRESETS:
-        raise ValueError(f"`preset` is {preset!r}; it must be one of {sorted(LENS_PRESETS)}")
-    config = LENS_PRESETS[preset]
+    config = _find(preset, LENS_PRESETS)
     with torch.no_grad():
         return {
             "semantic_lens": SemanticLens(**config["semantic_lens"]),

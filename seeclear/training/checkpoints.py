@@ -73,6 +73,23 @@ def find_checkpoint(output_dir: Path, resume_from: str) -> Path | None:
     )
 
 
+def checkpoint_to_resume(output_dir: Path, resume_from: str | None) -> Path | None:
+    """The folder a run resumes from, or None if it begins anew, which it may only where there is no earlier run.
+
+    Raises:
+        ValueError: `resume_from` is None and `output_dir` holds a checkpoint, or see [`find_checkpoint`].
+    """
+    if resume_from is not None:
+        return find_checkpoint(output_dir, resume_from)
+    existing = list_checkpoints(output_dir)
+    if existing:
+        raise ValueError(
+            f"`output_dir` {str(output_dir)!r} holds {existing[-1].name} of an earlier run; give "
+            "--resume_from_checkpoint latest to go on with it, or another --output_dir"
+        )
+    return None
+
+
 def save_checkpoint(accelerator: Accelerator, output_dir: Path, step: int, total_limit: int | None = None) -> Path:
     """Writes `output_dir/checkpoint-<step>`, then removes the oldest beyond `total_limit`. All processes must call it.
 

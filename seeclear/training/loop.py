@@ -29,8 +29,7 @@ from seeclear.runtime import keep_freed_memory
 from seeclear.training.checkpoints import (
     TrainingLog,
     TrainingProgress,
-    find_checkpoint,
-    list_checkpoints,
+    checkpoint_to_resume,
     save_checkpoint,
 )
 from seeclear.training.mixture import TrainingData
@@ -52,7 +51,7 @@ class TrainingLoop(ABC):
         self.args = args
         self.accelerator = accelerator
         self.output_dir = Path(args.output_dir)
-        self.resume_from = self._checkpoint_to_resume()
+        self.resume_from = checkpoint_to_resume(self.output_dir, args.resume_from_checkpoint)
 
     @abstractmethod
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -102,17 +101,6 @@ class TrainingLoop(ABC):
             logger.info(f"Resumed from {self.resume_from} at step {self.progress.step}")
         if self.ema is not None:
             self.ema.to(accelerator.device)
-
-    def _checkpoint_to_resume(self) -> Path | None:
-        if self.args.resume_from_checkpoint is not None:
-            return find_checkpoint(self.output_dir, self.args.resume_from_checkpoint)
-        existing = list_checkpoints(self.output_dir)
-        if existing:
-            raise ValueError(
-                f"`output_dir` {str(self.output_dir)!r} holds {existing[-1].name} of an earlier run; give "
-                "--resume_from_checkpoint latest to go on with it, or another --output_dir"
-            )
-        return None
 
     @property
     def clips_per_step(self) -> int:

@@ -6,7 +6,6 @@ One module with one `forward` is what data-parallel wrappers need; it holds no p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -62,10 +61,6 @@ class TrainingModel(nn.Module):
     def num_clips(self) -> int:
         """How many consecutive clips a training sample holds: 1, or 2 where the memory is trained."""
         return 1 if self.stage == "condenser" else 2
-
-    def trainable_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters the stage trains."""
-        return (parameter for parameter in self.parameters() if parameter.requires_grad)
 
     def train(self, mode: bool = True) -> TrainingModel:
         """Sets the training mode; a segmenter that is not trained stays in evaluation mode."""

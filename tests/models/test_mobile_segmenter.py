@@ -2,7 +2,8 @@
 import pytest
 import torch
 
-from seeclear.models.mobile_segmenter import CHANNELS, MobileSegmenter
+from seeclear.models.mobile_segmenter import CHANNELS, STRIDES, MobileSegmenter
+from seeclear.models.segmenters import STRIDE
 
 
 @pytest.fixture(scope="module")
@@ -59,5 +60,5 @@ def test_every_weight_learns() -> None:
     assert [name for name, parameter in segmenter.named_parameters() if parameter.grad is None] == []
 
 
-def test_required_multiple() -> None:
-    assert MobileSegmenter.required_multiple() == 32
+def test_frames_are_brought_to_a_multiple_that_fits() -> None:
+    assert STRIDES[-1] == 32 and STRIDE % STRIDES[-1] == 0

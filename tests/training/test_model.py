@@ -131,7 +131,7 @@ def test_known_semantics_stand_for_the_distilled_ones(condenser: PixelCondenser)
 
 def test_trainable_parameters_are_those_that_require_gradients(condenser: PixelCondenser) -> None:
     model = TrainingModel(condenser, StandInDistiller(), "memory")
-    assert sum(p.numel() for p in model.trainable_parameters()) == sum(
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == sum(
         p.numel() for p in condenser.memory_parameters()
     )
 
