@@ -159,7 +159,7 @@ def test_frames_too_large_for_the_default_memory_have_small_tiles(
 def test_defaults(pipe: Any, video: Path, tmp_path: Path) -> None:
     result = upscale.upscale_video(video, tmp_path / "out.webm.mp4", progress=False)
     assert {name: pipe.calls[-1][name] for name in SAMPLING} == dict(
-        zip(SAMPLING, (None, None, "clip", 0), strict=True)
+        zip(SAMPLING, (None, None, "video", 0), strict=True)
     )
     assert (result.frames, result.width, result.height) == (6, 128, 96)
     assert result.path == tmp_path / "out.webm.mp4" and result.seconds > 0
@@ -232,7 +232,7 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(pipe: Any, video: Pa
     assert lines[2:7] == [
         "size 32x24 -> 64x48",
         "frames 6",
-        "clips 2 of 5 frames, 1 shared; scene cuts add some",
+        "clips 2 of 5 frames, 0 shared; scene cuts add some",
         "tile 16x24 (height x width)",
         "memory 1.5 GB at most, estimated",
     ]
@@ -360,7 +360,7 @@ def test_interrupt(pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.M
     assert (code, out) == (130, "")
     if clips:
         assert err == (
-            "seeclear: error: interrupted with 4 of 6 frames finished; the same command goes on from there\n"
+            "seeclear: error: interrupted with 5 of 6 frames finished; the same command goes on from there\n"
         )
         assert sorted(os.listdir(tmp_path)) == [".out.mp4.seeclear", "in.mp4"]
         monkeypatch.setattr(type(pipe.restorer), "begin_clip", begin)
@@ -434,7 +434,7 @@ cli.main()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "seeclear: error: interrupted with 4 of 6 frames finished; the same command goes on from there\n"
+    assert err == "seeclear: error: interrupted with 5 of 6 frames finished; the same command goes on from there\n"
     assert sorted(os.listdir(tmp_path)) == [".out.mp4.seeclear", "in.mp4", "started"]
 
 

@@ -1,5 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import platform
+import resource
 import subprocess
 import sys
 
@@ -35,9 +36,32 @@ def test_freed_memory_is_kept_with_glibc() -> None:
         assert faults < _count_faults("default")[1] / 2
 
 
+GIVE_BACK = """
+import torch
+from seeclear.runtime import give_back_memory, keep_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+
+keep_freed_memory()
+tensor, last = torch.ones(2**25), torch.ones(2**20)
+del tensor
+before = resident()
+give_back_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep what they like")
+def test_kept_memory_is_given_back() -> None:
+    pages = int(subprocess.check_output([sys.executable, "-c", GIVE_BACK], text=True))
+    assert pages * resource.getpagesize() > 2**27 - 2**24  # the 128 MiB of a tensor that was freed, below another
+
+
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise OSError(name)
 
     monkeypatch.setattr(runtime.ctypes, "CDLL", missing)
     assert runtime.keep_freed_memory() is False
+    runtime.give_back_memory()

@@ -43,7 +43,7 @@ def upscale(
         typer.Option(help="markov, resshift or ddim; default: the model's.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    noise: Annotated[str, typer.Option(help="How far a draw of noise reaches: video, clip or frame.")] = "clip",
+    noise: Annotated[str, typer.Option(help="How far a draw of noise reaches: video, clip or frame.")] = "video",
     clip_overlap: Annotated[
         int | None, typer.Option(help="Frames that two clips share and that are blended.", show_default=False)
     ] = None,

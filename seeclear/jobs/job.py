@@ -30,6 +30,7 @@ from torch import Tensor
 
 from seeclear.pipelines.streaming import StreamState
 from seeclear.resize import imresize
+from seeclear.runtime import give_back_memory
 from seeclear.video.assemble import assemble
 from seeclear.video.encode import encode_part
 from seeclear.video.reader import VideoReader
@@ -43,7 +44,7 @@ from .manifest import build_manifest, differences, identify
 from .plan import Plan
 from .records import is_done, write_record
 from .source import FrameSource
-from .store import ClipStore, from_levels, to_levels
+from .store import ClipStore, to_levels
 from .survey import Scene, Survey, take_survey, to_tensor
 
 logger = logging.getLogger(__name__)
@@ -239,11 +240,14 @@ class Job:
         finished = state.next_output
         low_res = self._read(scene, state.next_frame, state.next_output, alphas)
         for clip in self._engine.stream_clips(low_res, self.plan.stream, state):
-            frames = self._resample(clip.frames, [alphas.pop(clip.start + i, None) for i in range(len(clip.frames))])
-            store.commit(clip.start, frames, clip.state)
+            count = len(clip.frames)
+            opacity = [alphas.pop(clip.start + index, None) for index in range(count)]
+            store.commit(clip.start, count, self._resample(clip.frames, opacity), clip.state)
             finished = clip.state.next_output
-            self.restored += len(frames)
-            del clip, frames  # they are on the disk: memory for the encoder and for the next clip
+            self.restored += count
+            del clip  # it is on the disk: memory for the encoder and for the next clip
+            if self.plan.stream.tile is not None:  # large frames may not fit into what is free, which is in pieces
+                give_back_memory()
             self._encode_parts(scene, store, finished)
             report()
         if finished != scene.stop:
@@ -256,18 +260,17 @@ class Job:
                 alphas[index] = frame.alpha
             yield to_tensor(frame.rgb)
 
-    def _resample(self, frames: Tensor, alphas: list[np.ndarray | None]) -> np.ndarray:
-        """The model's frames (n, 3, sH, sW) at the size of the output with their alpha: uint16 (n, H, W, 3 or 4)."""
+    def _resample(self, frames: Tensor, alphas: list[np.ndarray | None]) -> Iterator[np.ndarray]:
+        """The model's frames (n, 3, sH, sW) at the size of the output with their alpha: uint16 (3 or 4, H, W) each."""
         size = (self.plan.height, self.plan.width)
-        channels = 3 if alphas[0] is None else 4
-        levels = np.empty((len(frames), *size, channels), np.uint16)
-        for target, frame, alpha in zip(levels, frames, alphas, strict=True):  # one by one: frames are large
-            if tuple(frame.shape[-2:]) != size:
-                frame = imresize(frame, size=size).clamp(0, 1)
-            target[..., :3] = to_levels(frame.permute(1, 2, 0).numpy())
+        for frame, alpha in zip(frames, alphas, strict=True):
+            planes = [*(frame if tuple(frame.shape[-2:]) == size else imresize(frame, size=size).clamp(0, 1))]
             if alpha is not None:
-                target[..., 3] = to_levels(imresize(to_tensor(alpha[..., None]), size=size)[0].clamp(0, 1).numpy())
-        return levels
+                planes.append(imresize(to_tensor(alpha[..., None]), size=size)[0].clamp(0, 1))
+            levels = np.empty((len(planes), *size), np.uint16)
+            for target, plane in zip(levels, planes, strict=True):  # one by one: they are large
+                target[...] = to_levels(plane.numpy())
+            yield levels
 
     def _encode_parts(self, scene: Scene, store: ClipStore, finished: int) -> None:
         """Encodes the parts that are complete, and lets go of their frames."""
@@ -276,6 +279,7 @@ class Job:
             if stop > finished:
                 break
             if not path.exists():
+                give_back_memory()  # the encoder has its own
                 frames = (_split(levels) for levels in store.frames(start, stop))
                 write_durably(path, lambda draft, frames=frames: self._encode(draft, frames))  # type: ignore[misc]
             store.forget(before=stop)
@@ -377,6 +381,5 @@ def job_folder(path_out: Path) -> Path:
 
 
 def _split(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """uint16 (H, W, 3 or 4) -> (rgb (H, W, 3), alpha (H, W) or None), float32 in [0, 1]."""
-    values = from_levels(levels)
-    return values[..., :3], values[..., 3] if values.shape[-1] == 4 else None
+    """(3 or 4, H, W) -> (rgb (H, W, 3), alpha (H, W) or None)."""
+    return levels[:3].transpose(1, 2, 0), levels[3] if len(levels) == 4 else None

@@ -8,7 +8,7 @@ state are made again. So whenever the process ends, at most the clip under way i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +25,10 @@ _CLIP = re.compile(r"clip-(\d+)-(\d+)\.npy")
 
 
 def to_levels(values: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] to uint16, rounded to the nearest."""
-    return np.rint(values * np.float32(LEVELS)).clip(0, LEVELS).astype(np.uint16)
-
-
-def from_levels(levels: np.ndarray) -> np.ndarray:
-    """uint16 to float32 in [0, 1]."""
-    return levels.astype(np.float32) / np.float32(LEVELS)
+    """float32 in [0, 1] to uint16, rounded to the nearest; `seeclear.video.pixels.as_floats` is the way back."""
+    scaled = values * np.float32(LEVELS)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, LEVELS, out=scaled).astype(np.uint16)
 
 
 class ClipStore:
@@ -54,23 +51,30 @@ class ClipStore:
         states = self._states()
         return StreamState.load(max(states)[1]) if states else None
 
-    def commit(self, start: int, frames: np.ndarray, state: StreamState) -> None:
-        """Keeps a clip's frames, uint16 (n, H, W, C) with C = 3 or, with alpha, 4, and the state after it."""
-        path = self.folder / f"clip-{start:09d}-{start + len(frames):09d}.npy"
-        write_durably(path, lambda draft: _save_array(draft, frames))
+    def commit(self, start: int, count: int, frames: Iterable[np.ndarray], state: StreamState) -> None:
+        """Keeps a clip and the state after it.
+
+        Args:
+            start: index of the first frame.
+            count: number of frames.
+            frames: uint16 (C, H, W) each, C = 3 or, with alpha, 4; one is in memory at a time.
+            state: after the clip.
+        """
+        path = self.folder / f"clip-{start:09d}-{start + count:09d}.npy"
+        write_durably(path, lambda draft: _save_frames(draft, count, frames))
         before = self._states()
         write_durably(self.folder / f"state-{state.next_output:09d}.safetensors", state.save)
         for _, path in before:
             path.unlink()
 
     def frames(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """The frames from `start` to `stop` - 1, uint16 (H, W, C), one in memory at a time."""
+        """The frames from `start` to `stop` - 1, uint16 (C, H, W), each read from the disk as it is looked at."""
         expected = start
         for first, last, path in self.clips():
             if last <= expected or first >= stop:
                 continue
             for index in range(max(first, expected), min(last, stop)):
-                yield np.array(np.load(path, mmap_mode="r")[index - first])  # no other frame is mapped
+                yield np.load(path, mmap_mode="r")[index - first]  # no other frame is mapped
                 expected = index + 1
         if expected < stop:
             raise ValueError(f"{self.folder}: frame {expected} is missing; begin anew.")
@@ -100,9 +104,11 @@ class ClipStore:
         return [(int(match[1]), path) for match, path in matches if match]
 
 
-def _save_array(path: Path, array: np.ndarray) -> None:
-    """As `np.save`, which does not say why where it cannot write."""
-    array = np.ascontiguousarray(array)
+def _save_frames(path: Path, count: int, frames: Iterable[np.ndarray]) -> None:
+    """`count` arrays as the one that they make together, as `np.save` writes it."""
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data)
+        for index, frame in enumerate(frames):
+            if not index:
+                header = np.lib.format.header_data_from_array_1_0(frame[None])
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": (count, *frame.shape)})
+            file.write(np.ascontiguousarray(frame).data)

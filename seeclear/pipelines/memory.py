@@ -1,21 +1,24 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """How much memory a run takes, and the largest tile that a budget allows.
 
-The peak is that of the worse of three moments, on top of what is always there:
+The peak is that of the worst of four moments, on top of what is always there:
 
     always         Python and its libraries, the weights, the LR frames of a clip
-    distilling     the segmenter on all frames of a clip
+    distilling     HR frames of the overlap with the clip before; the segmenter on all frames of a clip
     restoring      HR frames of a clip and of its overlap with the one before; the network's activations in one tile
-    giving out     HR frames of a clip, and as much again for whoever writes them
+    keeping        HR frames of a clip and of its overlap with the next, that overlap once more and a frame as written
+    coding         HR frames of the overlap with the next clip; a frame as it was kept; the encoder
 
 HR and LR frames are counted exactly (float32). The constants below were measured as resident memory of the `tiny`
 models on a CPU in float32 and rounded up; activations of other sizes and dtypes are scaled from them by the channels
 and the bytes of a number. `SAFETY` is on top of everything. Peak and estimate of whole runs (one step, 5 frames a
-clip): 320x180 whole 2.59 and 2.99 GB, in tiles of 160 1.42 and 1.73 GB.
+clip): 320x180 whole 2.19 and 2.97 GB, 1920x1080 in tiles of 224 4.47 and 5.48 GB.
 """
 
 import torch
 from torch import nn
+
+from seeclear.video.codecs import LARGE_FRAME
 
 from .pipeline_seeclear import SeeClearPipeline
 from .pipeline_semantic_lens import SemanticLensPipeline
@@ -36,6 +39,8 @@ LENS_NUMBERS = 4
 """The same for Semantic Lens, as a multiple of its channels."""
 DISTILLER_BYTES = 300
 """For each pixel that the segmenter sees, in float32."""
+CODING_BYTES, CODING_LARGE_BYTES = 200, 60
+"""What x264 holds for each pixel of a frame, of up to `LARGE_FRAME` pixels and of more. Others are not counted."""
 STEP = 64
 """Larger tiles less their overlap are multiples of this, on which the attention windows of the networks begin."""
 
@@ -75,8 +80,10 @@ def estimate_peak_bytes(
     distilling = overlap * high_res + frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
     in_tile = HIGH_RES_COPIES * 12 * pipe.scale**2 + numbers * itemsize
     restoring = (frames + overlap) * high_res + int(frames * tile_pixels * in_tile)
-    giving_out = 2 * frames * high_res
-    return int(SAFETY * (always + max(distilling, restoring, giving_out)))
+    keeping = (frames + 2 * overlap + 1) * high_res
+    pixels = height * width * pipe.scale**2
+    coding = (overlap + 1) * high_res + pixels * (CODING_BYTES if pixels <= LARGE_FRAME else CODING_LARGE_BYTES)
+    return int(SAFETY * (always + max(distilling, restoring, keeping, coding)))
 
 
 def choose_tile(pipe: Pipeline, height: int, width: int, budget_bytes: int) -> int | None:

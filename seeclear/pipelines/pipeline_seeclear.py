@@ -13,7 +13,7 @@ from diffusers import ModelMixin
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from seeclear.models import PixelCondenser, SemanticDistiller
+from seeclear.models import PixelCondenser, SemanticDistiller, SemanticLens
 from seeclear.schedulers import BlurringResShiftScheduler
 from seeclear.video.inputs import VideoInput, read_input
 
@@ -43,15 +43,16 @@ class SeeClearPipeline(ShippedPipeline):
         pixel_condenser: the denoising U-Net.
         semantic_distiller: gives it the semantics of a clip.
         scheduler: the diffusion process; its configuration's `sampler` is the default one.
-        prior: SeeClear*: a model that maps LR clips (B, F, 3, H, W) in [-1, 1] to HR clips (B, F, 3, sH, sW), from
-            which sampling starts; None is bicubic. For a plain function use the `prior` argument of the call.
+        prior: SeeClear*: what gives the HR clips from which sampling starts. A [`SemanticLens`], which shares the
+            distiller; or another model that maps LR clips (B, F, 3, H, W) in [-1, 1] to HR clips (B, F, 3, sH, sW);
+            None is bicubic. For a plain function use the `prior` argument of the call.
         text_encoder: a text model of transformers with `text_embeds`, for a distiller with an open vocabulary.
         tokenizer: its tokenizer.
         clip_length: F, frames that are restored together.
         default_num_inference_steps: steps of a call that does not say how many.
     """
 
-    model_cpu_offload_seq = "text_encoder->prior->semantic_distiller->pixel_condenser"
+    model_cpu_offload_seq = "text_encoder->semantic_distiller->prior->pixel_condenser"
     _optional_components = ["prior", "text_encoder", "tokenizer"]
     _callback_tensor_inputs = ["latents", "pred_original_sample"]
 
@@ -93,7 +94,7 @@ class SeeClearPipeline(ShippedPipeline):
         video: VideoInput,
         num_inference_steps: int | None = None,
         sampler: str | None = None,
-        noise: str = "clip",
+        noise: str = "video",
         generator: Generators = None,
         prior: Prior = None,
         clip_length: int | None = None,
@@ -115,11 +116,11 @@ class SeeClearPipeline(ShippedPipeline):
             num_inference_steps: 1 to the scheduler's number of trained steps; None is `default_num_inference_steps`.
             sampler: "markov", "resshift" or "ddim"; None is the scheduler's own.
             noise: how far a draw of noise reaches: "frame" draws it for every frame, "clip" once for the frames of a
-                clip, "video" once.
+                clip, "video" once. In several steps the picture changes where the noise does.
             generator: one generator, or one for each video of the batch; a seed is drawn of it for each video. The
                 same seed gives the same bits.
-            prior: a callable LR clip -> HR clip as in the class's description, for this call only. It is given tiles
-                one by one.
+            prior: a [`SemanticLens`] or a callable LR clip -> HR clip as in the class's description, for this call
+                only. It is given tiles one by one.
             clip_length, clip_overlap, tile, tile_overlap, scene_detection: see [`StreamSettings`].
             vocabulary: the words whose instances become semantic tokens (eq. 8, 9), among those stored with the
                 distiller; any words where it has an open vocabulary and the pipeline a text encoder. None is all that
@@ -164,7 +165,7 @@ class SeeClearPipeline(ShippedPipeline):
         frames: Iterable[np.ndarray | Tensor],
         num_inference_steps: int | None = None,
         sampler: str | None = None,
-        noise: str = "clip",
+        noise: str = "video",
         generator: torch.Generator | None = None,
         prior: Prior = None,
         clip_length: int | None = None,
@@ -196,7 +197,7 @@ class SeeClearPipeline(ShippedPipeline):
         frames: Iterable[np.ndarray | Tensor],
         num_inference_steps: int | None = None,
         sampler: str | None = None,
-        noise: str = "clip",
+        noise: str = "video",
         seed: int = 0,
         prior: Prior = None,
         clip_length: int | None = None,
@@ -241,11 +242,28 @@ class SeeClearPipeline(ShippedPipeline):
         steps = self.config.default_num_inference_steps if num_inference_steps is None else num_inference_steps
         scheduler.set_timesteps(steps, device=self._execution_device)
         self._num_timesteps = len(scheduler.timesteps)
-        self.pixel_condenser.to(memory_format=torch.channels_last)
-        self.semantic_distiller.to(memory_format=torch.channels_last)
+        networks = [self.pixel_condenser, self.semantic_distiller]
+        lens = self.prior if prior is None else prior
+        if isinstance(lens, SemanticLens):
+            check_prior(lens, self.pixel_condenser, self.semantic_distiller)
+            networks.append(lens)
+        for network in networks:
+            network.to(memory_format=torch.channels_last)
         run = SeeClearRun(self, scheduler, scheduler.timesteps, VideoNoise([], noise), prior, callback)
         if vocabulary is not None:
             words = embed_vocabulary(vocabulary, self.semantic_distiller, self.text_encoder, self.tokenizer)
             run.vocabulary_embeddings = words
         settings.clips(run.clip_length)  # raises where the overlap does not fit
         return run
+
+
+def check_prior(prior: SemanticLens, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
+    """Raises a ValueError unless the prior upscales as much as the condenser and can use the distiller's semantics."""
+    needed = {"scale": (prior.config.scale, condenser.config.scale)}
+    if prior.config.gps:
+        needed["semantic_feature_dim"] = (prior.config.semantic_feature_dim, distiller.feature_dim)
+    if prior.config.isee:
+        needed["semantic_token_dim"] = (prior.config.semantic_token_dim, distiller.token_dim)
+    for name, (has, wanted) in needed.items():
+        if has != wanted:
+            raise ValueError(f"`prior` has a `{name}` of {has}; in this pipeline it must be {wanted}")

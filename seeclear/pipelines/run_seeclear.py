@@ -149,7 +149,7 @@ class SeeClearRun:
                 chosen = {name: values[name] for name in self.callback_inputs}
                 latents = self.callback(pipe, i, int(t), chosen).get("latents", latents)
             self.report()
-        return ((latents.float() + 1) / 2).clamp(0, 1)
+        return latents.float().add(1).div_(2).clamp_(0, 1)
 
     def end_clip(self, context: _ClipContext) -> dict[str, Tensor]:
         """CaTeGory's memory T (B, J, D_t), one a video."""
@@ -193,20 +193,19 @@ class SeeClearRun:
         Raises:
             ValueError: the prior's result has another shape.
         """
-        low_res, model = context.low_res, self.pipe.prior
-        if self.prior is None and isinstance(model, SemanticLens):
+        low_res = context.low_res
+        model = self.pipe.prior if self.prior is None else self.prior
+        if isinstance(model, SemanticLens):
             semantics = semantics_of(context.distilled) if model.needs_semantics else {}
             return upscale_tile(model, low_res, semantics, tile, context.size)
         height, width = low_res.shape[-2:]
-        margin = 0 if self.prior is not None or model is not None else PRIOR_MARGIN
+        margin = PRIOR_MARGIN if model is None else 0
         top, left = max(0, tile.top - margin), max(0, tile.left - margin)
         part = low_res[..., top : min(height, tile.bottom + margin), left : min(width, tile.right + margin)]
-        if self.prior is not None:
-            y = self.prior(part)
-        elif model is not None:
-            y = model(part.to(model.dtype))
-        else:
+        if model is None:
             y = imresize(part, scale=self.scale)
+        else:
+            y = model(part.to(model.dtype) if self.prior is None else part)
         expected = (*part.shape[:3], self.scale * part.shape[3], self.scale * part.shape[4])
         if tuple(y.shape) != expected:
             raise ValueError(f"`prior` gave frames of shape {tuple(y.shape)}; they must be {expected}")
@@ -256,6 +255,6 @@ def align_features(features: Tensor, height: int, width: int, largest_cell: int)
         cell *= 2
     size = (height // cell, width // cell)
     if tuple(features.shape[-2:]) != size:
-        resized = F.interpolate(features.flatten(0, 1), size=size, mode="bilinear", antialias=True)
-        features = resized.unflatten(0, features.shape[:2])
+        resized = F.interpolate(features.flatten(0, 1).float(), size=size, mode="bilinear", antialias=True)
+        features = resized.to(features.dtype).unflatten(0, features.shape[:2])
     return features, cell

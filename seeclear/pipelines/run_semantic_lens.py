@@ -30,6 +30,11 @@ def semantics_of(distilled: SemanticDistillerOutput) -> dict[str, Tensor]:
     return {name: distilled[name] for name in ("features", "clip_tokens", "clip_masks")}
 
 
+def widest_window(lens: SemanticLens) -> int:
+    """The side of the lens' widest attention window, LR pixels; tiles begin at multiples of it."""
+    return PATCH * max(lens.config.alignment_window_size, lens.config.attention_window_size)
+
+
 def upscale_tile(
     lens: SemanticLens,
     low_res: Tensor,
@@ -50,7 +55,9 @@ def upscale_tile(
         (B, F, 3, s * height, s * width) of the tile, float32, about [-1, 1]; beyond the frame the edge is repeated.
     """
     height, width = low_res.shape[-2:]
-    top, left = max(0, tile.top - TILE_MARGIN), max(0, tile.left - TILE_MARGIN)
+    window = widest_window(lens)  # above and to the left whole windows, so that they lie as in the whole frame
+    before = -(-TILE_MARGIN // window) * window
+    top, left = max(0, tile.top - before), max(0, tile.left - before)
     bottom, right = min(height, tile.bottom + TILE_MARGIN), min(width, tile.right + TILE_MARGIN)
     rows, columns = (height, width) if distilled_size is None else distilled_size
     region = torch.tensor([[top / rows, left / columns, bottom / rows, right / columns]], device=low_res.device)
@@ -90,9 +97,7 @@ class SemanticLensRun:
 
     @property
     def alignment(self) -> int:
-        """The side of the widest attention window, LR pixels."""
-        config = self.pipe.semantic_lens.config
-        return PATCH * max(config.alignment_window_size, config.attention_window_size)
+        return widest_window(self.pipe.semantic_lens)
 
     def begin_clip(self, clip: Clip) -> _ClipContext:
         low_res = clip.frames.to(self.pipe._execution_device) * 2 - 1

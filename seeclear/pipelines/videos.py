@@ -116,9 +116,9 @@ def stream_video(
             finished = next(clips, None)
         if finished is None:
             break
-        finished = replace(finished, frames=finished.frames[0])
-        yield finished
-        del finished  # before the next clip is computed
+        ready = [replace(finished, frames=finished.frames[0])]
+        del finished  # whoever takes it alone decides how long it lives
+        yield ready.pop()
     finish()
 
 

@@ -86,6 +86,12 @@ LEAST_SIDES = {"av1": 64, "h265": 32}
 """SVT-AV1 may stop for ever on smaller frames. All of x265's encoders in a process must have one size of block, which
 is fixed to 32 here; for smaller frames it would take a smaller one, and spoil the process's memory."""
 
+LARGE_FRAME = 3840 * 2160
+"""Pixels. H.264 frames of more are coded by one thread that looks 6 frames ahead: x264 then takes 1.8 GB for frames of
+7680x4320, 55 bytes a pixel. Of the 40 frames that it looks ahead by itself each takes 0.1 GB."""
+_LARGE_FRAME_LOOKAHEAD = 6
+_THREADS = 4
+
 PNG_FORMATS = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "ya8", "gray16be", "ya16be")
 GIF_FORMATS = ("rgb24", "rgba")
 
@@ -194,7 +200,7 @@ def default_codec(path: Path, has_alpha: bool) -> str:
 
 
 def encoder_options(properties: VideoProperties, settings: EncodeSettings) -> tuple[Codec, dict[str, str]]:
-    """The encoder of a resolved output and its options, threads excepted."""
+    """The encoder of a resolved output and its options, threads excepted (`encoder_threads`)."""
     codec = next(codec for codec in CODECS.values() if codec.name == properties.codec)
     options = dict(codec.options)
     if codec.crf is not None:
@@ -203,9 +209,20 @@ def encoder_options(properties: VideoProperties, settings: EncodeSettings) -> tu
         options[codec.preset_option] = settings.preset or codec.preset
     if codec.name == "vp9" and properties.has_alpha:
         options["auto-alt-ref"] = "0"  # libvpx cannot have both
+    if codec.name == "h264" and _is_large(properties):
+        options["rc-lookahead"] = str(_LARGE_FRAME_LOOKAHEAD)
     if codec.name == "prores":
         options["profile"] = "4444" if properties.pix_fmt.startswith(("yuv444", "yuva444")) else "hq"
     return codec, options
+
+
+def encoder_threads(properties: VideoProperties) -> int:
+    """Threads of the encoder: a fixed number, since encoders give other bytes for another."""
+    return 1 if properties.codec == "h264" and _is_large(properties) else _THREADS
+
+
+def _is_large(properties: VideoProperties) -> bool:
+    return properties.width * properties.height > LARGE_FRAME
 
 
 @lru_cache

@@ -20,6 +20,9 @@ from seeclear.video.writer import VideoWriter
 # Pixels between the two pictures; even, so that the width stays even.
 LINE_WIDTH = 2
 
+# Of 1 to 9: a third of the time of the default, 6, and files larger by 3 %.
+PNG_LEVEL = 4
+
 
 def side_by_side(lr_frame: np.ndarray, sr_frame: np.ndarray) -> np.ndarray:
     """The LR frame enlarged by MATLAB's bicubic, a white line, the SR frame; both labelled.
@@ -96,7 +99,7 @@ class CompareWriter:
         if self._pair is None:
             raise ValueError(f"{self.path}: no frame was written.")
         try:
-            Image.fromarray(side_by_side(*self._pair)).save(draft.path)
+            Image.fromarray(side_by_side(*self._pair)).save(draft.path, compress_level=PNG_LEVEL)
         except OSError as error:
             raise ValueError(f"{self.path}: cannot be written ({error.strerror}).") from error
         draft.publish()

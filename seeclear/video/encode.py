@@ -22,16 +22,13 @@ import numpy as np
 from av.video.stream import VideoStream
 from PIL import Image
 
-from seeclear.video.codecs import EncodeSettings, encoder_options
+from seeclear.video.codecs import EncodeSettings, encoder_options, encoder_threads
 from seeclear.video.drafts import Draft
-from seeclear.video.pixels import make_frame
+from seeclear.video.pixels import as_floats, make_frame
 from seeclear.video.properties import VideoProperties
 
 # Units of time in a part: a frame's time stamp is its number.
 PART_TIME_BASE = Fraction(1, 1000)
-
-# Always the same number, since encoders give other bytes for another.
-_THREADS = 4
 
 
 def encode_part(
@@ -44,7 +41,8 @@ def encode_part(
 
     Args:
         path: of the part; it is replaced if it is there.
-        frames: (RGB (H, W, 3), alpha (H, W) or None), float32 in [0, 1], each of the size in `properties`.
+        frames: (RGB (H, W, 3), alpha (H, W) or None), float32 in [0, 1] or uint16 with 65535 for 1, each of the size
+            in `properties`.
         properties: of the output, from `output_properties`.
         settings: the same as given there.
 
@@ -94,7 +92,7 @@ class PartEncoder:
             self.abort()
 
     def write(self, rgb: np.ndarray, alpha: np.ndarray | None = None) -> None:
-        """The next frame: RGB (H, W, 3) and alpha (H, W), float32 in [0, 1]."""
+        """The next frame: RGB (H, W, 3) and alpha (H, W), float32 in [0, 1] or uint16 with 65535 for 1."""
         size = (self.properties.height, self.properties.width)
         if rgb.shape != (*size, 3) or (alpha is not None and alpha.shape != size):
             raise ValueError(
@@ -149,7 +147,7 @@ class _VideoSink:
         self._stream.pix_fmt = properties.pix_fmt
         context = self._stream.codec_context
         context.time_base = 1 / rate
-        context.thread_count = _THREADS
+        context.thread_count = encoder_threads(properties)
         if codec.encoder == "libx264":
             context.thread_type = "FRAME"  # PyAV asks for slices otherwise, which code worse
         context.color_range, context.colorspace = properties.color_range, properties.matrix
@@ -201,7 +199,8 @@ class _ImageSink:
 
     def write(self, rgb: np.ndarray, alpha: np.ndarray | None, index: int) -> None:
         if self._encoder is None:
-            data = gif_of_frame(rgb, alpha if self._properties.has_alpha else None)
+            opacity = as_floats(alpha) if alpha is not None and self._properties.has_alpha else None
+            data = gif_of_frame(as_floats(rgb), opacity)
         else:
             frame = make_frame(rgb, alpha, self._properties)
             frame.pts, frame.time_base = index, Fraction(1, 25)

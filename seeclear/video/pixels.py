@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from av import VideoFrame
 from av.video.format import VideoFormat
+from av.video.plane import VideoPlane
 
 from seeclear.video.color import (
     FULL_RANGE,
@@ -20,6 +21,9 @@ from seeclear.video.color import (
     ycbcr_to_rgb,
 )
 from seeclear.video.properties import PixelLayout, VideoProperties
+
+BAND = 64
+"""Rows of a frame that are turned into codes at a time; even, since two rows may share chroma."""
 
 
 def readable_layout(pix_fmt: str) -> PixelLayout:
@@ -105,18 +109,41 @@ def read_pixels(frame: VideoFrame, codec: str) -> tuple[np.ndarray, np.ndarray |
 def make_frame(rgb: np.ndarray, alpha: np.ndarray | None, properties: VideoProperties) -> VideoFrame:
     """A frame in the pixel format, matrix and range of `properties`, rounded once.
 
+    It is made `BAND` rows at a time, so that a frame of 7680x4320 takes no memory beside itself.
+
     Args:
-        rgb: (H, W, 3), float32 in [0, 1].
-        alpha: (H, W), float32 in [0, 1]; None is opaque. Left out where the pixel format has none.
+        rgb: (H, W, 3), float32 in [0, 1], or uint16 with 65535 for 1.
+        alpha: (H, W), of either kind; None is opaque. Left out where the pixel format has none.
         properties: `pix_fmt` must be one that `PixelLayout.parse` knows, `matrix` one of `color.MATRICES` for YCbCr.
     """
     layout = PixelLayout.parse(properties.pix_fmt)
     assert layout is not None  # `output_properties` admits no other
     height, width, _ = rgb.shape
-    opaque = np.ones((height, width), np.float32) if alpha is None else alpha
+    packed = layout.family in ("rgb", "rgba", "graya") or layout.name == "gray16be"
+    frame = VideoFrame(width, height, layout.name)
+    targets = [_rows(plane, np.dtype(np.uint8 if packed or layout.bits == 8 else "<u2")) for plane in frame.planes]
+    for top in range(0, height, BAND):
+        band = slice(top, min(top + BAND, height))
+        colors = as_floats(rgb[band])
+        opaque = np.ones(colors.shape[:2], np.float32) if alpha is None else as_floats(alpha[band])
+        planes = [_pack(colors, opaque, layout)] if packed else _planes(colors, opaque, layout, properties)
+        for plane, target, codes in zip(frame.planes, targets, planes, strict=True):
+            start = top * plane.height // height
+            target[start : start + len(codes), : codes.shape[1]] = codes
+            target[start : start + len(codes), codes.shape[1] :] = 0  # encoders may read them: they are not left open
+    for plane, target in zip(frame.planes, targets, strict=True):
+        target[plane.height :] = 0
+    return _tag(frame, properties)
+
+
+def as_floats(values: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1] of either kind of numbers that `make_frame` takes; floats are given back as they are."""
+    return values.astype(np.float32) / np.float32(65535) if values.dtype == np.uint16 else values
+
+
+def _planes(rgb: np.ndarray, alpha: np.ndarray, layout: PixelLayout, properties: VideoProperties) -> list[np.ndarray]:
+    """The codes of each plane, of all rows given."""
     peak = (1 << layout.bits) - 1
-    if layout.family in ("rgb", "rgba", "graya") or layout.name in ("gray16be",):
-        return _tag(_packed_frame(rgb, opaque, layout), properties)
     planes: list[np.ndarray]
     if layout.is_grey:
         planes = [luma_codes(_grey(rgb), properties.color_range, layout.bits)]
@@ -126,14 +153,8 @@ def make_frame(rgb: np.ndarray, alpha: np.ndarray | None, properties: VideoPrope
     else:
         planes = [round_codes(rgb[..., channel] * peak, layout.bits) for channel in (1, 2, 0)]
     if layout.has_alpha:
-        planes.append(round_codes(opaque * peak, layout.bits))
-    frame = VideoFrame(width, height, layout.name)
-    for plane, codes in zip(frame.planes, planes, strict=True):
-        row = plane.line_size // codes.itemsize
-        padded = np.zeros((plane.buffer_size // plane.line_size, row), codes.dtype)
-        padded[: codes.shape[0], : codes.shape[1]] = codes
-        plane.update(padded.tobytes())
-    return _tag(frame, properties)
+        planes.append(round_codes(alpha * peak, layout.bits))
+    return planes
 
 
 def _peaks(video_format: VideoFormat, layout: PixelLayout) -> np.ndarray:
@@ -144,9 +165,8 @@ def _peaks(video_format: VideoFormat, layout: PixelLayout) -> np.ndarray:
     return np.full(3, (1 << layout.bits) - 1, np.float32)
 
 
-def _packed_frame(rgb: np.ndarray, alpha: np.ndarray, layout: PixelLayout) -> VideoFrame:
-    """A frame of a format with all components in one plane, as PNG and lossless RGB codecs take it."""
-    height, width, _ = rgb.shape
+def _pack(rgb: np.ndarray, alpha: np.ndarray, layout: PixelLayout) -> np.ndarray:
+    """The bytes (H, n) of a format with all components in one plane, as PNG and lossless RGB codecs take it."""
     color = _grey(rgb)[..., None] if layout.is_grey else rgb
     if layout.name.startswith("bgr"):
         color = np.concatenate([color[..., ::-1], alpha[..., None]], axis=-1)
@@ -155,13 +175,12 @@ def _packed_frame(rgb: np.ndarray, alpha: np.ndarray, layout: PixelLayout) -> Vi
     codes = round_codes(color * ((1 << layout.bits) - 1), layout.bits)
     if layout.bits == 16:
         codes = codes.astype(">u2")
-    frame = VideoFrame(width, height, layout.name)
-    plane = frame.planes[0]
-    rows = np.zeros((plane.buffer_size // plane.line_size, plane.line_size), np.uint8)
-    packed = np.ascontiguousarray(codes).view(np.uint8).reshape(height, -1)
-    rows[:height, : packed.shape[1]] = packed
-    plane.update(rows.tobytes())
-    return frame
+    return np.ascontiguousarray(codes).view(np.uint8).reshape(len(rgb), -1)
+
+
+def _rows(plane: VideoPlane, dtype: np.dtype) -> np.ndarray:
+    """The plane's own memory, every row with what pads it."""
+    return np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // dtype.itemsize)
 
 
 def _grey(rgb: np.ndarray) -> np.ndarray:
@@ -180,6 +199,4 @@ def _tag(frame: VideoFrame, properties: VideoProperties) -> VideoFrame:
 def _plane(frame: VideoFrame, index: int, bits: int) -> np.ndarray:
     """The codes of one plane, (height, width) of the plane; a view of the frame's memory."""
     plane = frame.planes[index]
-    dtype = np.dtype(np.uint8 if bits == 8 else "<u2")
-    rows = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // dtype.itemsize)
-    return rows[: plane.height, : plane.width]
+    return _rows(plane, np.dtype(np.uint8 if bits == 8 else "<u2"))[: plane.height, : plane.width]

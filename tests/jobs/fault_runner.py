@@ -92,7 +92,7 @@ def main() -> None:
     def run(kill_at: int | None) -> int:
         def work() -> None:
             hook(folder / "calls", kill_at)
-            upscale.upscale_video(video, output, tile=0, preset="ultrafast", progress=False)
+            upscale.upscale_video(video, output, clip_overlap=1, tile=0, preset="ultrafast", progress=False)
 
         return in_child(work)
 

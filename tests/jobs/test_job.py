@@ -114,7 +114,14 @@ def test_a_small_pipeline_goes_on_with_the_same_bits(
     """The real pipeline, with CaTeGory's memory and noise in several steps carried over the interruption."""
     use_pipe(SeeClearPipeline(**small_components)).set_progress_bar_config(disable=True)
     video = stand_in.write_video(tmp_path / "in.mp4", stand_in.moving_gradients(8, 16, 16))
-    settings = {"num_inference_steps": 2, "device": "cpu", "dtype": "fp32", "tile": 0, "noise": "frame"}
+    settings = {
+        "num_inference_steps": 2,
+        "device": "cpu",
+        "dtype": "fp32",
+        "tile": 0,
+        "noise": "frame",
+        "clip_overlap": 1,
+    }
     upscale_video(video, tmp_path / "whole.mkv", **settings)
 
     commit, count = ClipStore.commit, 0

@@ -10,26 +10,29 @@ import pytest
 import torch
 
 from seeclear.jobs.source import FrameSource
-from seeclear.jobs.store import ClipStore, from_levels, to_levels
+from seeclear.jobs.store import ClipStore, to_levels
 from seeclear.jobs.survey import PART_LENGTH, Scene, Survey, take_survey, to_tensor
 from seeclear.pipelines.streaming import StreamState
+from seeclear.video.pixels import as_floats
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
 def test_levels_are_exact_for_every_bit_depth(bits: int) -> None:
     top = 2**bits - 1
     values = np.arange(top + 1)
-    kept = from_levels(to_levels((values / top).astype(np.float32)))
+    kept = as_floats(to_levels((values / top).astype(np.float32)))
     np.testing.assert_array_equal(np.rint(kept * top), values)
 
 
 def frames(start: int, stop: int) -> np.ndarray:
-    return np.stack([np.full((2, 3, 3), index, np.uint16) for index in range(start, stop)])
+    return np.stack([np.full((3, 2, 3), index, np.uint16) for index in range(start, stop)])
 
 
 def fill(store: ClipStore, *bounds: int) -> None:
     for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-        store.commit(start, frames(start, stop), StreamState(stop - 1, stop, {"model.x": torch.tensor(stop)}))
+        store.commit(
+            start, stop - start, frames(start, stop), StreamState(stop - 1, stop, {"model.x": torch.tensor(stop)})
+        )
 
 
 def test_frames_come_back_in_order_from_any_place(tmp_path: Path) -> None:
@@ -50,7 +53,7 @@ def test_frames_without_their_state_do_not_count(tmp_path: Path) -> None:
     fill(store, 0, 4, 8)
     state = store.state()
     assert state is not None and store.finished() == 8
-    store.commit(8, frames(8, 12), StreamState(11, 12))
+    store.commit(8, 4, frames(8, 12), StreamState(11, 12))
     (tmp_path / "scene" / "state-000000012.safetensors").unlink()  # as if the process had ended between the two
     state.save(tmp_path / "scene" / "state-000000008.safetensors")
     assert store.finished() == 8

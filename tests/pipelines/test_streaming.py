@@ -22,6 +22,7 @@ from seeclear.pipelines.streaming import (
     plan_tiles,
     stream_clips,
 )
+from seeclear.pipelines.videos import stream_video
 from seeclear.resize import imresize
 
 
@@ -202,6 +203,16 @@ def test_memory_does_not_grow_with_the_video() -> None:
         assert len(high_res) == 1
         del finished
     assert count == 60 and most <= 5 + 2  # a clip, the frame after it and the one that is being made
+
+
+def test_what_was_given_out_is_not_held() -> None:
+    """Whoever writes the frames can let go of them before the next clip is asked for."""
+    for settings in (StreamSettings(5, 0), StreamSettings(5, 2, 4)):
+        clips = stream_video(Nearest(), _video(21), settings, None, lambda: None)
+        for finished in clips:
+            storage = weakref.ref(finished.frames.untyped_storage())
+            del finished
+            assert storage() is None
 
 
 def test_tiles_keep_to_the_alignment_where_they_are_large_enough() -> None:

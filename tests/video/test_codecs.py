@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seeclear.video.codecs import CODECS, EncodeSettings, encoder_formats, output_kind, output_properties
+from seeclear.video.codecs import (
+    CODECS,
+    EncodeSettings,
+    encoder_formats,
+    encoder_options,
+    encoder_threads,
+    output_kind,
+    output_properties,
+)
 from seeclear.video.encode import encode_part
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader
@@ -123,6 +131,15 @@ def test_settings_that_do_not_go_together(target: str, settings: dict, message: 
 def test_kinds() -> None:
     names = {"a.mp4": "video", "b.WEBM": "video", "c.gif": "gif", "d.png": "image", "e": "folder"}
     assert {name: output_kind(Path(name)) for name in names} == names
+
+
+def test_large_frames_are_coded_in_less_memory() -> None:
+    for size, lookahead, threads in (((2160, 3840), None, 4), ((2162, 3840), "6", 1)):
+        properties = output_properties(source(), Path("a.mp4"), size)
+        assert encoder_options(properties, EncodeSettings())[1].get("rc-lookahead") == lookahead
+        assert encoder_threads(properties) == threads
+        other = output_properties(source(), Path("a.webm"), size)
+        assert encoder_threads(other) == 4 and "rc-lookahead" not in encoder_options(other, EncodeSettings())[1]
 
 
 @pytest.mark.parametrize("name", [name for name in CODECS if name != "av1"])

@@ -6,8 +6,17 @@ import av
 import numpy as np
 import pytest
 
+from seeclear.video import pixels
 from seeclear.video.color import FULL_RANGE, LIMITED_RANGE
-from seeclear.video.pixels import describe_format, frame_range, make_frame, read_pixels, readable_layout
+from seeclear.video.pixels import (
+    BAND,
+    as_floats,
+    describe_format,
+    frame_range,
+    make_frame,
+    read_pixels,
+    readable_layout,
+)
 from seeclear.video.properties import PixelLayout, VideoProperties
 
 
@@ -111,6 +120,21 @@ def test_nothing_goes_through_8_bits(bits: int) -> None:
     seen, _ = read_pixels(frame, "h264")
     assert np.abs(seen - ramp).max() < 1.1 / (219 << (bits - 8))
     assert len(np.unique(seen[0, :, 0])) > 15
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "yuva444p", "gray", "rgb48be"])
+@pytest.mark.parametrize("size", [(2 * BAND, 6), (3 * BAND - 1, 7), (BAND + 1, 66)])
+def test_bands_and_levels_change_nothing(pix_fmt: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame made in one piece of floats, in bands, and of the 16-bit numbers that stand for the same floats."""
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 65536, (4, *size), np.uint16)
+    rgb, alpha = levels[:3].transpose(1, 2, 0), levels[3]
+    target = properties(pix_fmt, *size)
+    frames = [make_frame(rgb, alpha, target), make_frame(as_floats(rgb), as_floats(alpha), target)]
+    monkeypatch.setattr(pixels, "BAND", 1 << 20)
+    frames.append(make_frame(as_floats(rgb), as_floats(alpha), target))
+    first, *others = [[bytes(plane) for plane in frame.planes] for frame in frames]
+    assert others == [first, first]
 
 
 def test_alpha_that_is_not_given_is_opaque() -> None:

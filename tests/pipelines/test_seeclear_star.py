@@ -1,0 +1,197 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""SeeClear*: a Semantic Lens as the prior of SeeClear."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from torch import Tensor, nn
+
+from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
+from seeclear.models import PixelCondenser
+from seeclear.pipelines.streaming import StreamState
+from seeclear.resize import imresize
+
+SMALL_LENS = {
+    "channels": 8,
+    "extraction_blocks": 0,
+    "backward_blocks": 1,
+    "forward_blocks": 1,
+    "reconstruction_blocks": 0,
+    "head_dim": 4,
+    "alignment_window_size": 4,
+    "search_radius": 1,
+    "attention_layers": 1,
+    "global_grid": 2,
+    "semantic_token_dim": 32,
+    "semantic_feature_dim": 32,
+}
+
+
+class Blurred(ModelMixin, ConfigMixin):
+    """A prior that enlarges by another factor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, low_res: Tensor) -> Tensor:
+        return self.gain * nn.functional.interpolate(low_res, scale_factor=(1, 2, 2))
+
+
+@pytest.fixture
+def lens(randomize: Callable[..., nn.Module]) -> SemanticLens:
+    torch.manual_seed(0)
+    lens = randomize(SemanticLens(**SMALL_LENS), seed=3).eval()
+    assert isinstance(lens, SemanticLens)
+    return lens
+
+
+@pytest.fixture
+def pipe(small_components: dict[str, Any], lens: SemanticLens) -> SeeClearPipeline:
+    return _quiet(SeeClearPipeline(**small_components, prior=lens, clip_length=4))
+
+
+def _quiet(pipeline: Any) -> Any:
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _without_condenser(pipe: SeeClearPipeline, config: dict[str, Any]) -> SeeClearPipeline:
+    """The same pipeline with an untrained condenser, which gives y back."""
+    return _quiet(SeeClearPipeline(**pipe.components | {"pixel_condenser": PixelCondenser(**config)}, clip_length=4))
+
+
+def _video(frames: int = 5, height: int = 16, width: int = 24, seed: int = 0) -> np.ndarray:
+    """One scene: little changes from frame to frame."""
+    rng = np.random.default_rng(seed)
+    scene = rng.integers(0, 200, (height, width, 3)) + rng.integers(0, 50, (frames, height, width, 3))
+    return scene.astype(np.uint8)
+
+
+def _run(pipe: Any, video: Any, **kwargs: Any) -> Tensor:
+    if isinstance(pipe, SeeClearPipeline):
+        kwargs = {"generator": torch.Generator().manual_seed(0)} | kwargs
+    frames = pipe(video, **{"output_type": "pt", "scene_detection": False} | kwargs).frames
+    assert isinstance(frames, Tensor)
+    return frames
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize("size", [(16, 24), (9, 22)])
+def test_an_untrained_lens_is_bicubic(pipe: SeeClearPipeline, size: tuple[int, int], tile: int | None) -> None:
+    """Its last convolution is zero, so the frames are those of a pipeline without a prior: to the bit, or with tiles,
+    of which the lens sees a wider part, to the last one.
+    """
+    untrained = _quiet(SeeClearPipeline(**pipe.components | {"prior": SemanticLens(**SMALL_LENS).eval()}))
+    plain = _quiet(SeeClearPipeline(**pipe.components | {"prior": None}))
+    settings: dict[str, Any] = {"tile": tile, "tile_overlap": 8}
+    video = _video(3, *size)
+    difference = (_run(untrained, video, **settings) - _run(plain, video, **settings)).abs().max()
+    assert difference <= (0 if tile is None else torch.finfo(torch.float32).eps)
+
+
+def test_an_untrained_condenser_gives_the_lens_frames(
+    pipe: SeeClearPipeline, small_condenser_config: dict[str, Any]
+) -> None:
+    """y is what the lens' own pipeline makes of the clips."""
+    star = _without_condenser(pipe, small_condenser_config)
+    alone = _quiet(SemanticLensPipeline(pipe.prior, pipe.semantic_distiller, clip_length=4))
+    video = _video(5)
+    expected = _run(alone, video)
+    torch.testing.assert_close(_run(star, video), expected, rtol=0, atol=1e-5)
+    bicubic = imresize(torch.from_numpy(video).permute(0, 3, 1, 2) / 255, scale=4)
+    assert (expected[0] - bicubic.clamp(0, 1)).abs().mean() > 0.01
+
+
+def test_a_lens_may_be_given_for_one_call(pipe: SeeClearPipeline) -> None:
+    plain = _quiet(SeeClearPipeline(**pipe.components | {"prior": None}))
+    video = _video(3)
+    assert torch.equal(_run(plain, video, prior=pipe.prior), _run(pipe, video))
+
+
+def test_tiles_are_near_whole_frames(pipe: SeeClearPipeline, small_condenser_config: dict[str, Any]) -> None:
+    """The lens works with the semantics of whole frames, which are distilled once a clip."""
+    star = _without_condenser(pipe, small_condenser_config)
+    video = _video(4, 32, 64)
+    calls: list[tuple[int, ...]] = []
+    star.semantic_distiller.register_forward_pre_hook(lambda _, inputs: calls.append(tuple(inputs[0].shape)))
+    whole, tiled = _run(star, video), _run(star, video, tile=32, tile_overlap=16)
+    assert calls == [(1, 4, 3, 32, 64)] * 2
+    bicubic = imresize(torch.from_numpy(video).permute(0, 3, 1, 2) / 255, scale=4).clamp(0, 1)
+    assert (tiled - whole).abs().mean() < 0.01 * (whole[0] - bicubic).abs().mean()
+
+
+def test_a_frame_depends_on_nothing_beyond_its_clip(pipe: SeeClearPipeline) -> None:
+    """Clips of 4 that share no frame, and no memory: 0..3, 4..7, 8..11."""
+    pipe.pixel_condenser.memory.write = lambda state, *_: torch.zeros_like(state)
+    settings: dict[str, Any] = {"noise": "video", "clip_overlap": 0}
+    video = _video(12, 8, 12)
+    expected = _run(pipe, video, **settings)[0]
+    changed = video.copy()
+    changed[:4], changed[8:] = _video(4, 8, 12, seed=5), _video(4, 8, 12, seed=6)
+    result = _run(pipe, changed, **settings)[0]
+    assert torch.equal(result[4:8], expected[4:8])
+    assert not torch.equal(result[:4], expected[:4]) and not torch.equal(result[8:], expected[8:])
+    assert torch.equal(_run(pipe, video[:8], **settings)[0], expected[:8])
+
+
+def test_stream_equals_the_call_and_goes_on_after_an_interruption(pipe: SeeClearPipeline, tmp_path: Path) -> None:
+    video = _video(9, 8, 12)
+    seed = 7
+    parts = list(pipe.stream_clips(iter(video), seed=seed, scene_detection=False))
+    parts[1].state.save(tmp_path / "state.safetensors")
+    state = StreamState.load(tmp_path / "state.safetensors")
+    options: dict[str, Any] = {"seed": seed, "scene_detection": False, "state": state}
+    rest = list(pipe.stream_clips(iter(video[state.next_frame :]), **options))
+    assert all(torch.equal(a.frames, b.frames) for a, b in zip(rest, parts[2:], strict=True))
+    generator = torch.Generator()
+    streamed = list(pipe.stream(iter(video), generator=generator.manual_seed(seed), scene_detection=False))
+    assert torch.equal(torch.stack(streamed), _run(pipe, video, generator=generator.manual_seed(seed))[0])
+
+
+def test_a_saved_pipeline_gives_the_same_frames(pipe: SeeClearPipeline, tmp_path: Path) -> None:
+    video = _video(4, 8, 12)
+    pipe.save_pretrained(tmp_path)
+    loaded = [_quiet(load_pipeline(tmp_path)) for _ in range(2)]
+    assert type(loaded[0]) is SeeClearPipeline and type(loaded[0].prior) is SemanticLens
+    results = [_run(pipeline, video) for pipeline in loaded]
+    assert torch.equal(*results) and torch.equal(_run(loaded[0], video), results[0])
+    torch.testing.assert_close(results[0], _run(pipe, video), rtol=0, atol=1e-5)  # weights lie elsewhere in memory
+    folders = sorted(path.parent.name for path in tmp_path.glob("*/*.safetensors"))
+    assert folders == ["pixel_condenser", "prior", "semantic_distiller"]  # nothing twice
+
+
+def test_half_precision_is_near(pipe: SeeClearPipeline, small_condenser_config: dict[str, Any]) -> None:
+    star = _without_condenser(pipe, small_condenser_config)
+    video = _video(4, 16, 16)
+    expected = _run(star, video)
+    bicubic = imresize(torch.from_numpy(video).permute(0, 3, 1, 2) / 255, scale=4).clamp(0, 1)
+    result = _run(star.to(dtype=torch.bfloat16), video)
+    assert (result - expected).abs().mean() < 0.05 * (expected[0] - bicubic).abs().mean()
+
+
+def test_a_callable_goes_before_the_lens(pipe: SeeClearPipeline) -> None:
+    plain = _quiet(SeeClearPipeline(**pipe.components | {"prior": None}, clip_length=4))
+    video = _video(2, 8, 12)
+    assert torch.equal(_run(pipe, video, prior=lambda x: imresize(x, scale=4)), _run(plain, video))
+
+
+def test_priors_that_do_not_fit_are_named(pipe: SeeClearPipeline) -> None:
+    with pytest.raises(ValueError, match=r"`prior` gave frames of shape \(1, 4, 3, 16, 24\); they must be .*64, 96\)"):
+        _run(pipe, _video(4), prior=lambda low_res: low_res)
+    for config, message in (
+        ({"scale": 2}, "`prior` has a `scale` of 2; in this pipeline it must be 4"),
+        ({"semantic_feature_dim": 8}, "`prior` has a `semantic_feature_dim` of 8; in this pipeline it must be 32"),
+        ({"semantic_token_dim": 8}, "`prior` has a `semantic_token_dim` of 8; in this pipeline it must be 32"),
+    ):
+        pipe.register_modules(prior=SemanticLens(**SMALL_LENS | config))
+        with pytest.raises(ValueError, match=message):
+            pipe.stream(iter([]))  # before a frame is read
+    pipe.register_modules(prior=Blurred())
+    with pytest.raises(ValueError, match=r"`prior` gave frames of shape \(1, 4, 3, 32, 48\); they must be .*64, 96\)"):
+        _run(pipe, _video(4))
