@@ -11,6 +11,8 @@ size.
 """
 
 import math
+from collections.abc import Callable
+from itertools import groupby
 from typing import TypeVar
 
 import torch
@@ -19,6 +21,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+Runs = list[tuple[int, slice]]
 
 
 def zero_init(layer: Layer) -> Layer:
@@ -69,18 +72,42 @@ def sinusoidal_positions(lengths: tuple[int, ...], device: torch.device) -> Tens
     return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
+def _runs(length: int, size: int, offset: int = 0) -> Runs:
+    """The windows along an axis as runs of equal ones: how many, and which of their positions are in the image.
+
+    The first window starts `offset` before the image.
+    """
+    inside = [(max(-start, 0), min(length - start, size)) for start in range(-offset, length, size)]
+    return [(len(list(group)), slice(*limits)) for limits, group in groupby(inside)]
+
+
+def _in_blocks(attend: Callable[[Tensor, slice, slice], Tensor], grid: Tensor, rows: Runs, columns: Runs) -> Tensor:
+    """Cuts `grid` along its second and third axis, attends in each block, and puts the results together.
+
+    `rows` and `columns` hold for every block its length in the grid and the slice that `attend` is told.
+    """
+    if len(rows) == len(columns) == 1:
+        return attend(grid, rows[0][1], columns[0][1])  # spares copies
+    bands = []
+    for band, (_, row) in zip(grid.split([length for length, _ in rows], dim=1), rows, strict=True):
+        blocks = band.split([length for length, _ in columns], dim=2)
+        attended = [attend(block, row, column) for block, (_, column) in zip(blocks, columns, strict=True)]
+        bands.append(torch.cat(attended, dim=2))
+    return torch.cat(bands, dim=1)
+
+
 class _Windows:
-    """Parts images into windows and puts them together again; borders are filled up by repeating the edge.
+    """Parts images into windows and attends within each; borders are filled up by repeating the edge.
 
     With `shift` the grid of windows starts half a window outside the image.
     """
 
     def __init__(self, hidden_states: Tensor, size: int, shift: bool, num_frames: int) -> None:
         self.size, self.num_frames = size, num_frames
-        self.height, self.width = hidden_states.shape[-2:]
         self.offset = size // 2 if shift else 0
-        self.rows = math.ceil((self.height + self.offset) / size)
-        self.columns = math.ceil((self.width + self.offset) / size)
+        self.height, self.width = hidden_states.shape[-2:]
+        self.row_runs, self.column_runs = (_runs(n, size, self.offset) for n in (self.height, self.width))
+        self.rows, self.columns = (sum(count for count, _ in runs) for runs in (self.row_runs, self.column_runs))
 
     def part(self, hidden_states: Tensor) -> Tensor:
         """(B*F, C, H, W) -> (B*rows*columns, F*size*size, C)"""
@@ -92,18 +119,38 @@ class _Windows:
             hidden_states, "(b f) c (i p) (j q) -> (b i j) (f p q) c", f=self.num_frames, p=self.size, q=self.size
         )
 
-    def join(self, windows: Tensor) -> Tensor:
-        """(B*rows*columns, F*size*size, C) -> (B*F, C, H, W)"""
-        images = rearrange(
-            windows,
-            "(b i j) (f p q) c -> (b f) (i p) (j q) c",
+    def attend(self, qkv: Tensor, heads: int) -> Tensor:
+        """Multi-head attention within every window, of those queries alone that lie in the image.
+
+        Queries, keys and values (B*rows*columns, F*size*size, 3C) -> (B*F, H, W, C).
+        """
+        windows = rearrange(
+            qkv,
+            "(b i j) (f p q) c -> b i j f p q c",
             i=self.rows,
             j=self.columns,
             f=self.num_frames,
             p=self.size,
             q=self.size,
-        ).permute(0, 3, 1, 2)
-        return images[:, :, self.offset : self.offset + self.height, self.offset : self.offset + self.width]
+        )
+
+        def attend(block: Tensor, inside_rows: slice, inside_columns: slice) -> Tensor:
+            """Alike windows (B, i, j, F, size, size, 3C) -> what they show of the image, (B*F, i*p, j*q, C)."""
+            query, key, value = block.chunk(3, dim=-1)
+            query = query[..., inside_rows, inside_columns, :]
+            query, key, value = (
+                rearrange(x, "b i j f p q (h d) -> (b i j) h (f p q) d", h=heads) for x in (query, key, value)
+            )
+            return rearrange(
+                F.scaled_dot_product_attention(query, key, value),
+                "(b i j) h (f p q) d -> (b f) (i p) (j q) (h d)",
+                i=block.shape[1],
+                j=block.shape[2],
+                f=self.num_frames,
+                p=inside_rows.stop - inside_rows.start,
+            )
+
+        return _in_blocks(attend, windows, self.row_runs, self.column_runs)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
@@ -136,9 +183,8 @@ class WindowSelfAttention(nn.Module):
         tokens = windows.part(self.norm(hidden_states))  # (B*n, F*p*p, C)
         positions = sinusoidal_positions((span, self.window_size, self.window_size), tokens.device)
         tokens = tokens + self.position(positions.to(tokens.dtype))
-        query, key, value = self.to_qkv(tokens).chunk(3, dim=-1)
-        attended = _attend(query, key, value, self.heads)
-        return hidden_states + windows.join(self.to_out(attended))
+        attended = windows.attend(self.to_qkv(tokens), self.heads)
+        return hidden_states + self.to_out(attended).permute(0, 3, 1, 2)
 
 
 class ChannelSelfAttention(nn.Module):
@@ -159,12 +205,36 @@ class ChannelSelfAttention(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """`hidden_states` (N, C, H, W)."""
-        windows = _Windows(hidden_states, self.window_size, False, 1)
-        qkv = self.to_qkv(windows.part(self.norm(hidden_states)))  # (N*n, p*p, 3C)
-        query, key, value = rearrange(qkv, "n l (three h d) -> three n h d l", three=3, h=self.heads)
-        scores = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-1, -2)  # (N*n, heads, d, d)
-        attended = (scores * self.temperature).softmax(dim=-1) @ value
-        return hidden_states + windows.join(self.to_out(rearrange(attended, "n h d l -> n l (h d)")))
+        qkv = self.to_qkv(self.norm(hidden_states).permute(0, 2, 3, 1))  # (N, H, W, 3C)
+        rows, columns = (
+            [(count * inside.stop, inside) for count, inside in _runs(n, self.window_size)]
+            for n in hidden_states.shape[-2:]
+        )
+        return hidden_states + self.to_out(_in_blocks(self._attend, qkv, rows, columns)).permute(0, 3, 1, 2)
+
+    def _attend(self, qkv: Tensor, rows: slice, columns: slice) -> Tensor:
+        """In windows that show as many rows and columns, (N, i*p, j*q, 3C) -> (N, i*p, j*q, C).
+
+        A window that the image does not fill is filled up by repeating the edge: positions there count several times.
+        """
+        height, width = rows.stop, columns.stop
+        layout = {"i": qkv.shape[1] // height, "j": qkv.shape[2] // width, "h": self.heads}
+        query, key, value = rearrange(
+            qkv, "n (i p) (j q) (three h d) -> three (n i j h) (p q) d", three=3, **layout
+        ).unbind()
+        # the square roots of the positions' weights, whose sum is one: sums over a window are means over its positions
+        weights = qkv.new_full((height, width), 1 / self.window_size)
+        weights[-1] *= (self.window_size - height + 1) ** 0.5
+        weights[:, -1] *= (self.window_size - width + 1) ** 0.5
+        weights = weights.flatten()[:, None]
+        query, key = query * weights, key * weights
+        products = query.transpose(1, 2) @ key  # (N*i*j*heads, d, d)
+        query_square, key_square = (x.square().sum(dim=1, dtype=torch.float32) for x in (query, key))
+        lengths = (query_square[:, :, None] * key_square[:, None]).clamp(min=1e-24)
+        cosines = (products.float() * lengths.rsqrt()).unflatten(0, (-1, self.heads))
+        attention = (cosines * self.temperature).softmax(dim=-1).flatten(0, 1)
+        attended = value @ attention.transpose(1, 2).to(value.dtype)
+        return rearrange(attended, "(n i j h) (p q) d -> n (i p) (j q) (h d)", p=height, **layout)
 
 
 class PixelCrossAttention(nn.Module):

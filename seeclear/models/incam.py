@@ -3,7 +3,6 @@
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from .attention import ChannelNorm, PixelCrossAttention, WindowSelfAttention, zero_init
@@ -44,21 +43,21 @@ class InstanceActivation(nn.Module):
 
     def __init__(self, channels: int, token_dim: int) -> None:
         super().__init__()
+        self.dim = token_dim
         self.norm = ChannelNorm(channels)
         self.to_token = nn.Conv2d(channels, token_dim, 1)
         self.to_gain = zero_init(nn.Conv2d(token_dim, channels, 1))
 
     def forward(self, hidden_states: Tensor, clip_tokens: Tensor) -> Tensor:
         """`hidden_states` (B*F, C, H, W), `clip_tokens` O_c (B, K, D)."""
-        height = hidden_states.shape[-2]
-        frames_per_clip = hidden_states.shape[0] // clip_tokens.shape[0]
-        pixels = self.to_token(self.norm(hidden_states))
-        pixels = rearrange(pixels, "(b f) d h w -> b (f h w) d", f=frames_per_clip)
-        activation = (pixels @ clip_tokens.transpose(1, 2) / clip_tokens.shape[-1] ** 0.5).softmax(
-            dim=-1
-        )  # (B, FHW, K)
-        gathered = rearrange(activation @ clip_tokens, "b (f h w) d -> (b f) h w d", f=frames_per_clip, h=height)
-        return torch.addcmul(hidden_states, hidden_states, self.to_gain(gathered.permute(0, 3, 1, 2)))
+        num_images, _, height, width = hidden_states.shape
+        pixels = self.to_token(self.norm(hidden_states)).permute(0, 2, 3, 1).reshape(len(clip_tokens), -1, self.dim)
+        logits = pixels @ clip_tokens.transpose(1, 2) / self.dim**0.5
+        # each row of a sums to one, so W(a O_c) = a W(O_c): a few tokens are mapped instead of all pixels
+        gains = self.to_gain(clip_tokens.transpose(1, 2)[..., None])[..., 0]  # (B, C, K)
+        gain = logits.softmax(dim=-1).to(gains.dtype) @ gains.transpose(1, 2)  # (B, FHW, C)
+        gain = gain.view(num_images, height, width, -1).permute(0, 3, 1, 2)
+        return torch.addcmul(hidden_states, hidden_states, gain)
 
 
 class InCAM(nn.Module):

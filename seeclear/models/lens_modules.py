@@ -175,13 +175,12 @@ class ImplicitMaskedAlignment(nn.Module):
         """(N, h, w, heads * d) -> overlapping windows (N * rows * columns, heads, (size + 2 margin)^2, d); the edge is
         repeated.
         """
-        size, side = self.window_size, self.window_size + 2 * margin
-        bottom, right = rows * size - maps.shape[1] + margin, columns * size - maps.shape[2] + margin
-        if margin or bottom or right:
-            padded = F.pad(maps.permute(0, 3, 1, 2), (margin, right, margin, bottom), mode="replicate")
-            maps = padded.permute(0, 2, 3, 1)
-        windows = maps.unfold(1, side, size).unfold(2, side, size)  # (N, rows, columns, heads * d, side, side)
-        return rearrange(windows, "n i j (g d) a b -> (n i j) g (a b) d", g=self.heads)
+        offsets = torch.arange(-margin, self.window_size + margin, device=maps.device)
+        for axis, count in ((1, rows), (2, columns)):  # places along the axis, of one window after the other
+            starts = self.window_size * torch.arange(count, device=maps.device)
+            places = (starts[:, None] + offsets).flatten().clamp(0, maps.shape[axis] - 1)
+            maps = maps.index_select(axis, places)
+        return rearrange(maps, "n (i a) (j b) (g d) -> (n i j) g (a b) d", i=rows, j=columns, g=self.heads)
 
     def _bias(self) -> Tensor:
         """The bias of every pair of query and key in a window, (heads, size^2, (size + 2 radius)^2)."""

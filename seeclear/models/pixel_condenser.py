@@ -306,6 +306,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         clip_tokens: Tensor | None = None,
         memory: Tensor | None = None,
         update_memory: bool = False,
+        read_memory: bool = True,
         return_dict: bool = True,
     ) -> PixelCondenserOutput | tuple[Tensor | None, ...]:
         """One denoising step.
@@ -319,6 +320,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             clip_tokens: clip-wise semantic tokens O_c (B, K, E); None switches off what needs them.
             memory: textures T (B, J, D_t) from the clip before; the learned start if None.
             update_memory: write this clip into the memory and return it.
+            read_memory: let the decoder read the textures.
             return_dict: a [`PixelCondenserOutput`] or a tuple of its fields.
 
         Raises:
@@ -332,8 +334,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if (tokens is None) != (features is None):
             raise ValueError("`tokens` and `features` belong together; one is None")
         batch_size, num_frames, _, height, width = hidden_states.shape
-        scale = self.config.scale
-        SizeRequirement(self.size_requirement.multiple_of * scale).check("hidden_states", height, width)
+        SizeRequirement(self.size_requirement.multiple_of * self.config.scale).check("hidden_states", height, width)
 
         # 0. timestep, and semantics that all levels share
         timestep = torch.as_tensor(timestep, device=hidden_states.device).expand(batch_size)
@@ -350,15 +351,15 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         textures = None
         if self.memory is not None and clip_tokens is not None:
             memory = self.memory.initial_state(batch_size) if memory is None else memory
-            textures = self.memory.read(clip_tokens, memory.to(clip_tokens.dtype))
-            textures = textures.repeat_interleave(num_frames, dim=0)  # (B*F, D, D_t)
+            if read_memory:
+                textures = self.memory.read(clip_tokens, memory.to(clip_tokens.dtype))
+                textures = textures.repeat_interleave(num_frames, dim=0)  # (B*F, D, D_t)
         semantics = (num_frames, tokens, features, clip_tokens, textures)
 
         # 1. into wavelet space
         levels = self.config.wavelet_levels
-        y_bands = wavelet_packet(low_res.flatten(0, 1), levels)  # (B*F, 3 * 4^k, sH / 2^k, sW / 2^k)
-        state_bands = wavelet_packet(hidden_states.flatten(0, 1), levels)
-        features_in = torch.cat([y_bands, state_bands], dim=1)
+        bands = [wavelet_packet(x.flatten(0, 1), levels) for x in (low_res, hidden_states)]
+        y_bands, features_in = bands[0], torch.cat(bands, dim=1)  # (B*F, 3 * 4^k or 6 * 4^k, sH / 2^k, sW / 2^k)
         if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
             features_in = features_in.contiguous(memory_format=torch.channels_last)
         sample = self.conv_in(features_in)
@@ -390,9 +391,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         new_memory = None
         if update_memory and self.memory is not None and memory is not None:
             new_memory = self.memory.write(memory.to(sample.dtype), pyramid[::-1], num_frames)
-        if not return_dict:
-            return output, new_memory
-        return PixelCondenserOutput(sample=output, memory=new_memory)
+        return PixelCondenserOutput(sample=output, memory=new_memory) if return_dict else (output, new_memory)
 
     def _run(self, level: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

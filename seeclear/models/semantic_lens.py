@@ -100,8 +100,11 @@ class PropagationBranch(nn.Module):
             parts[1:3] = self.image.descriptors(sources[0], semantics.masks)
         if self.gps is not None and semantics.features is not None:
             parts[3] = self.gps.modulation(semantics.features)
-        split = [None if part is None else part.unflatten(0, (-1, num_frames)) for part in parts]
-        return [tuple(None if part is None else part[:, t] for part in split) for t in range(num_frames)]
+        frames = [
+            [None] * num_frames if part is None else part.unflatten(0, (-1, num_frames)).unbind(dim=1)
+            for part in parts
+        ]
+        return list(zip(*frames, strict=True))
 
     def forward(
         self,

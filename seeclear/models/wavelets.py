@@ -29,18 +29,22 @@ def haar_dwt(images: Tensor) -> tuple[Tensor, Tensor]:
         ValueError: H or W is odd.
     """
     _check_divisible(images, 2)
-    top, bottom = images[..., 0::2, :], images[..., 1::2, :]
-    vertical_sum, vertical_difference = top + bottom, top - bottom
-    low = (vertical_sum[..., 0::2] + vertical_sum[..., 1::2]) / 2
-    high = torch.cat(
-        [
-            vertical_sum[..., 0::2] - vertical_sum[..., 1::2],
-            vertical_difference[..., 0::2] + vertical_difference[..., 1::2],
-            vertical_difference[..., 0::2] - vertical_difference[..., 1::2],
-        ],
-        dim=1,
+    # (N, H/2, 2, W/2, 2, C), in the order of `channels_last` memory
+    pairs = images.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+    top, bottom = pairs.unbind(dim=2)
+    (left_sum, right_sum), (left_difference, right_difference) = (
+        x.unbind(dim=3) for x in (top + bottom, top - bottom)
     )
-    return low, high / 2
+    low, *high = (
+        band.permute(0, 3, 1, 2)
+        for band in (
+            left_sum + right_sum,
+            left_sum - right_sum,
+            left_difference + right_difference,
+            left_difference - right_difference,
+        )
+    )
+    return low / 2, torch.cat(high, dim=1) / 2
 
 
 def haar_idwt(low: Tensor, high: Tensor) -> Tensor:

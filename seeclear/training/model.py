@@ -47,6 +47,7 @@ class TrainingModel(nn.Module):
         self.semantic_distiller = distiller
         self.stage = stage
         self.train_distiller = train_distiller
+        self.reads_memory = True
 
         self.semantic_distiller.requires_grad_(train_distiller == "all")
         if train_distiller == "projections":
@@ -61,6 +62,17 @@ class TrainingModel(nn.Module):
     def num_clips(self) -> int:
         """How many consecutive clips a training sample holds: 1, or 2 where the memory is trained."""
         return 1 if self.stage == "condenser" else 2
+
+    def skip_silent_memory(self) -> None:
+        """Spares the decoder reading CaTeGory's memory where the stage does not train it and its readers still add
+        nothing, since their last layers are zero: the predictions and gradients stay the same.
+
+        To be called once the weights are those to train from.
+        """
+        condenser = self.pixel_condenser
+        readers = [level.category for level in (condenser.middle, *condenser.decoder) if level.category is not None]
+        silent = not any(parameter.any() for reader in readers for parameter in reader.attention.to_out.parameters())
+        self.reads_memory = not (self.stage == "condenser" and silent)
 
     def train(self, mode: bool = True) -> TrainingModel:
         """Sets the training mode; a segmenter that is not trained stays in evaluation mode."""
@@ -109,6 +121,7 @@ class TrainingModel(nn.Module):
                 **semantics,
                 memory=memory,
                 update_memory=position + 1 < self.num_clips,
+                read_memory=self.reads_memory,
             )
             memory = output.memory
             samples.append(output.sample)

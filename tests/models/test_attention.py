@@ -1,9 +1,12 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import copy
 from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
 
 from seeclear.models.attention import (
     ChannelNorm,
@@ -86,6 +89,78 @@ def test_channel_attention_mixes_the_channels_of_a_head_within_its_window(
     expected = torch.zeros(8, 8, dtype=torch.bool)
     expected[:4, :4] = True
     assert torch.equal(difference, expected)
+
+
+def _padded(images: Tensor, size: int, offset: int) -> Tensor:
+    """Images (N, C, H, W) with the edge repeated: by `offset` above and at the left, up to whole windows elsewhere."""
+    bottom, right = (-(n + offset) % size for n in images.shape[-2:])
+    return F.pad(images, (offset, right, offset, bottom), mode="replicate")
+
+
+def _cropped(windows: Tensor, like: Tensor, size: int, offset: int, num_frames: int) -> Tensor:
+    """Windows (B*i*j, F*size*size, C) of the padded images, back as images of the shape of `like`."""
+    height, width = like.shape[-2:]
+    rows, frames = -(-(height + offset) // size), num_frames
+    pattern = "(b i j) (f p q) c -> (b f) c (i p) (j q)"
+    images = rearrange(windows, pattern, b=len(like) // frames, i=rows, f=frames, p=size, q=size)
+    return images[:, :, offset : offset + height, offset : offset + width]
+
+
+SIZES = [(8, 8), (4, 4), (3, 1), (9, 14), (12, 8), (2, 17)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shift", [False, True])
+@pytest.mark.parametrize("multi_frame", [False, True])
+def test_window_attention_is_attention_in_padded_windows(
+    size: tuple[int, int], shift: bool, multi_frame: bool, randomize: Callable[[nn.Module], nn.Module]
+) -> None:
+    attention = randomize(WindowSelfAttention(32, 16, 4, shift, multi_frame))
+    hidden = _random(6, 32, *size).contiguous(memory_format=torch.channels_last).requires_grad_()
+    frames, offset = (3 if multi_frame else 1), (2 if shift else 0)
+    padded = _padded(attention.norm(hidden), 4, offset)
+    tokens = rearrange(padded, "(b f) c (i p) (j q) -> (b i j) (f p q) c", f=frames, p=4, q=4)
+    tokens = tokens + attention.position(sinusoidal_positions((frames, 4, 4), torch.device("cpu")))
+    query, key, value = rearrange(attention.to_qkv(tokens), "n l (three h d) -> three n h l d", three=3, h=2)
+    attended = (query @ key.transpose(-1, -2) / 4).softmax(dim=-1) @ value
+    projected = attention.to_out(rearrange(attended, "n h l d -> n l (h d)"))
+    expected = hidden + _cropped(projected, hidden, 4, offset, frames)
+    _same_with_gradients(attention(hidden, 3), expected, hidden, attention)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_channel_attention_is_attention_in_padded_windows(
+    size: tuple[int, int], randomize: Callable[[nn.Module], nn.Module]
+) -> None:
+    attention = randomize(ChannelSelfAttention(32, 16, 8))
+    hidden = _random(2, 32, *size).contiguous(memory_format=torch.channels_last).requires_grad_()
+    tokens = rearrange(_padded(attention.norm(hidden), 8, 0), "n c (i p) (j q) -> (n i j) (p q) c", p=8, q=8)
+    query, key, value = rearrange(attention.to_qkv(tokens), "n l (three h d) -> three n h d l", three=3, h=2)
+    cosines = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-1, -2)
+    attended = (cosines * attention.temperature).softmax(dim=-1) @ value
+    projected = attention.to_out(rearrange(attended, "n h d l -> n l (h d)"))
+    expected = hidden + _cropped(projected, hidden, 8, 0, 1)
+    _same_with_gradients(attention(hidden), expected, hidden, attention)
+
+
+def _same_with_gradients(made: Tensor, expected: Tensor, hidden: Tensor, module: nn.Module) -> None:
+    """Values agree, and the gradients of the input and of all parameters."""
+    torch.testing.assert_close(made, expected)
+    wanted, weights = [hidden, *module.parameters()], _random(*made.shape)
+    for ours, theirs in zip(
+        torch.autograd.grad(made, wanted, weights), torch.autograd.grad(expected, wanted, weights), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_channel_attention_holds_in_half_precision(randomize: Callable[[nn.Module], nn.Module]) -> None:
+    """Sums over a window's pixels would leave half precision's range; means do not."""
+    attention = randomize(ChannelSelfAttention(32, 16, 16))
+    with torch.no_grad():
+        attention.to_qkv.weight.mul_(100)
+        hidden = _random(1, 32, 16, 16)
+        half = copy.deepcopy(attention).half()(hidden.half())
+        torch.testing.assert_close(half.float(), attention(hidden), rtol=0.02, atol=0.3)
 
 
 def test_cross_attention_ignores_the_order_of_its_tokens(randomize: Callable[[nn.Module], nn.Module]) -> None:

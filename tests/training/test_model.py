@@ -92,6 +92,24 @@ def memory_names(condenser: PixelCondenser) -> set[str]:
     return {f"pixel_condenser.{name}" for name, value in condenser.named_parameters() if id(value) in identities}
 
 
+def test_a_silent_memory_is_skipped_where_it_is_not_trained(condenser: PixelCondenser) -> None:
+    model = TrainingModel(condenser, StandInDistiller(), "condenser")
+    model.skip_silent_memory()
+    assert model.reads_memory  # the readers add something
+    for level in (condenser.middle, *condenser.decoder):
+        for parameter in level.category.attention.to_out.parameters():
+            nn.init.zeros_(parameter)
+    expected = model(*inputs(2))
+    model.skip_silent_memory()
+    assert not model.reads_memory
+    assert torch.equal(model(*inputs(2)), expected)
+    everything = {f"pixel_condenser.{name}" for name, _ in condenser.named_parameters()}
+    assert trained(model) == everything - memory_names(condenser)
+    joint = TrainingModel(condenser, StandInDistiller(), "joint")
+    joint.skip_silent_memory()
+    assert joint.reads_memory
+
+
 def test_stage_condenser_trains_all_but_the_memory(condenser: PixelCondenser) -> None:
     model = TrainingModel(condenser, StandInDistiller(), "condenser")
     everything = {f"pixel_condenser.{name}" for name, _ in condenser.named_parameters()}
