@@ -5,32 +5,42 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline, SemanticDistiller
+from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline, SemanticDistiller, SemanticLens
 from seeclear.metrics.perceptual import LPIPS
 from seeclear.models.presets import PRESETS
-from seeclear.resize import imresize
-from seeclear.training.arguments import parse_arguments
-from seeclear.training.loop import TrainingLoop, run_training
+from seeclear.training.arguments import parse_arguments, read_configuration
+from seeclear.training.dry_run import StepPlan, distilled_frame, dry_run
+from seeclear.training.lens_semantics import LensSemantics
+from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss, frequency_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel
-from seeclear.training.model_card import save_model_card
-from seeclear.training.sampling import clip_generators, sample_frame_indices, sample_noise, sample_timesteps
-from seeclear.training.semantics import SemanticsCache
+from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
+from seeclear.training.prior import TrainingPrior, set_prior
+from seeclear.training.sampling import (
+    clip_generators,
+    sample_crops,
+    sample_frame_indices,
+    sample_noise,
+    sample_timesteps,
+)
+from seeclear.training.semantics import CELL, SemanticsCache
 
 
-def build_pipeline(args: argparse.Namespace) -> SeeClearPipeline:
-    """The pipeline to train: a saved one, or an untrained one of a preset; with another distiller if one is given."""
-    components = {}
+def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any] | None = None) -> SeeClearPipeline:
+    """The pipeline to train: a saved one, or an untrained one of a preset, its networks made inside `making`; with
+    another distiller if one is given.
+    """
+    components: dict[str, Any] = {}
     if args.distiller is not None:
         components["semantic_distiller"] = SemanticDistiller.from_pretrained(args.distiller, dtype=torch.float32)
     if args.pretrained_model_name_or_path is not None:
@@ -40,18 +50,14 @@ def build_pipeline(args: argparse.Namespace) -> SeeClearPipeline:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(PRESETS)}")
     preset = PRESETS[args.preset]
 
-    def config(component: str, path: str | None) -> dict[str, Any]:
-        overrides = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
-        return preset[component] | overrides
-
-    if not components:
-        components["semantic_distiller"] = SemanticDistiller(**config("semantic_distiller", args.distiller_config))
-    return SeeClearPipeline(
-        **components,
-        pixel_condenser=PixelCondenser(**config("pixel_condenser", args.condenser_config)),
-        scheduler=BlurringResShiftScheduler(**preset["scheduler"]),
-        clip_length=args.num_frames,
-    )
+    with making or nullcontext():
+        if args.distiller is None:
+            config = read_configuration(SemanticDistiller, preset["semantic_distiller"], args.distiller_config)
+            components["semantic_distiller"] = SemanticDistiller(**config)
+        config = read_configuration(PixelCondenser, preset["pixel_condenser"], args.condenser_config)
+        components["pixel_condenser"] = PixelCondenser(**config)
+    scheduler = BlurringResShiftScheduler(**preset["scheduler"])
+    return SeeClearPipeline(**components, scheduler=scheduler, clip_length=args.num_frames)
 
 
 class Trainer(TrainingLoop):
@@ -60,18 +66,38 @@ class Trainer(TrainingLoop):
     def __init__(self, args: argparse.Namespace, accelerator: Accelerator) -> None:
         super().__init__(args, accelerator)
         self.pipeline = build_pipeline(args)
+        if args.prior is not None:
+            set_prior(self.pipeline, args.prior)
         self.scheduler = self.pipeline.scheduler
         model = TrainingModel(
             self.pipeline.pixel_condenser, self.pipeline.semantic_distiller, args.stage, args.train_distiller
         )
+        model.skip_silent_memory()
         if args.gradient_checkpointing:
             model.pixel_condenser.enable_gradient_checkpointing()
         self.data = build_data(args, num_clips=model.num_clips, num_samples=args.max_train_steps * self.clips_per_step)
-        self.semantics = None
-        if args.train_distiller == "nothing" and model.pixel_condenser.config.frame_semantics:
-            self.semantics = SemanticsCache(model.semantic_distiller, self.data.dataset.clips.sources)
+        self._build_semantics(model)
         self.lpips = LPIPS(args.lpips_weights_path).to(accelerator.device) if args.lpips_weight > 0 else None
         self.prepare(model)
+
+    def _build_semantics(self, model: TrainingModel) -> None:
+        """What a frozen distiller gives the condenser, and the prior, which shares it.
+
+        Raises:
+            ValueError: the distiller of a prior is to be trained.
+        """
+        prior, sources = self.pipeline.prior, self.data.dataset.clips.sources
+        frozen = self.args.train_distiller == "nothing"
+        cache = SemanticsCache(model.semantic_distiller, sources)
+        if isinstance(prior, SemanticLens) and prior.needs_semantics:
+            if not frozen:
+                raise ValueError(
+                    f"`train_distiller` is {self.args.train_distiller!r}; it must be 'nothing' where the prior works "
+                    "with the distiller's semantics"
+                )
+            cache = LensSemantics(model.semantic_distiller, sources, prior.config.global_grid)
+        self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
+        self.prior = TrainingPrior(prior, cache, model.num_clips, self.accelerator.device)
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64
@@ -80,7 +106,7 @@ class Trainer(TrainingLoop):
         args, device = self.args, self.accelerator.device
         x0 = batch["hr"].to(device).float() / 127.5 - 1
         lr = batch["lr"].to(device).float() / 127.5 - 1
-        y = imresize(lr, scale=4)
+        y = self.prior(lr, batch["place"])
 
         generators = clip_generators(args.seed, batch["index"].tolist(), device)
         timesteps = sample_timesteps(
@@ -100,17 +126,33 @@ class Trainer(TrainingLoop):
         if args.frequency_weight > 0:
             loss = loss + args.frequency_weight * frequency_loss(prediction, x0)
         if self.lpips is not None:
-            rows = torch.arange(len(x0), device=device)
-            chosen = sample_frame_indices(generators, x0.shape[1])
-            loss = loss + args.lpips_weight * self.lpips(prediction[rows, chosen], x0[rows, chosen]).mean()
+            loss = loss + args.lpips_weight * self._perceptual_loss(prediction, x0, timesteps, generators)
         return loss
 
+    def _perceptual_loss(
+        self, prediction: Tensor, x0: Tensor, timesteps: Tensor, generators: list[torch.Generator]
+    ) -> Tensor:
+        """LPIPS of one frame of each clip, zero for a clip whose timestep is above `lpips_max_timestep`; the mean."""
+        chosen = sample_frame_indices(generators, x0.shape[1])
+        limit = self.args.lpips_max_timestep
+        rows = torch.arange(len(x0), device=x0.device)
+        if limit is not None:
+            rows = rows[timesteps <= limit]
+        if not len(rows):
+            return prediction.new_zeros(())
+        frames = prediction[rows, chosen[rows]], x0[rows, chosen[rows]]
+        frames = sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
+        return self.lpips(*frames).sum() / len(x0)
+
     def finished_pipeline(self) -> SeeClearPipeline:
-        condenser, distiller = copy.deepcopy((self.model.pixel_condenser, self.model.semantic_distiller))
+        condenser, distiller, prior = copy.deepcopy(
+            (self.model.pixel_condenser, self.model.semantic_distiller, self.pipeline.prior)
+        )
         self.copy_averaged_to(TrainingModel(condenser, distiller, self.args.stage, self.args.train_distiller))
         components = self.pipeline.components | {
             "pixel_condenser": condenser.eval(),
             "semantic_distiller": distiller.eval(),
+            "prior": prior,
         }
         return SeeClearPipeline(
             **components,
@@ -136,13 +178,57 @@ class Trainer(TrainingLoop):
             self.data.validation_names,
             figures,
             self.accelerator.num_processes,
+            SEECLEAR if self.pipeline.prior is None else SEECLEAR_STAR,
         )
 
 
+def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
+    """A training step without data, for `--dry_run`; all clips have the perceptual loss, if there is one."""
+    pipeline = build_pipeline(args, mode)
+    model = TrainingModel(pipeline.pixel_condenser, pipeline.semantic_distiller, args.stage, args.train_distiller)
+    if args.prior is not None:
+        set_prior(pipeline, args.prior)
+    components: dict[str, nn.Module] = {
+        name: component for name, component in pipeline.components.items() if isinstance(component, nn.Module)
+    }
+    lpips = LPIPS(args.lpips_weights_path) if args.lpips_weight > 0 else None
+    if lpips is not None:
+        components["lpips"] = lpips
+    if args.gradient_checkpointing:
+        model.pixel_condenser.enable_gradient_checkpointing()
+
+    def step(network: Callable[..., Any]) -> Tensor:
+        clips, side = (args.train_batch_size, model.num_clips * args.num_frames), args.resolution
+        x0, y, noisy = (torch.rand(*clips, 3, side, side) for _ in range(3))
+        known = {}
+        if args.train_distiller == "nothing" and model.pixel_condenser.config.frame_semantics:
+            distilled = distilled_frame(model.semantic_distiller)
+            known["tokens"] = torch.rand(*clips, *distilled.tokens.shape[2:])
+            known["features"] = torch.rand(*clips, distilled.features.shape[2], side // 4 // CELL, side // 4 // CELL)
+            del distilled
+        low_res = torch.rand(*clips, 3, side // 4, side // 4)
+        prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
+        loss = charbonnier_loss(prediction, x0)
+        if args.frequency_weight > 0:
+            loss = loss + args.frequency_weight * frequency_loss(prediction, x0)
+        if lpips is not None:
+            size = min(args.lpips_crop_size or side, side)
+            frames = (frames[:, 0, :, :size, :size] for frames in (prediction, x0))
+            loss = loss + args.lpips_weight * lpips(*frames).mean()
+        return loss
+
+    return StepPlan(components, model, step)
+
+
 def main(args: argparse.Namespace) -> None:
-    """Runs the training that the arguments describe."""
-    run_training(Trainer, args, "seeclear", find_unused_parameters=args.train_distiller != "nothing")
+    """Runs the training that the arguments describe, or prints what it would take."""
+    if args.dry_run:
+        accelerator = Accelerator(mixed_precision=args.mixed_precision)
+        accelerator.print(dry_run(args, plan_step, accelerator.mixed_precision, accelerator.num_processes))
+    else:
+        run_training(Trainer, args, "seeclear", find_unused_parameters=args.train_distiller != "nothing")
 
 
 if __name__ == "__main__":
-    main(parse_arguments())
+    with one_line_errors():
+        main(parse_arguments())

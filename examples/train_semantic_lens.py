@@ -5,25 +5,29 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
+from seeclear.resize import imresize
 from seeclear.training.arguments import (
     add_data_arguments,
     add_optimisation_arguments,
     add_run_arguments,
     check_common_arguments,
+    read_configuration,
 )
+from seeclear.training.dry_run import StepPlan, distilled_frame, dry_run
 from seeclear.training.lens_semantics import LensSemantics
-from seeclear.training.loop import TrainingLoop, run_training
+from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
@@ -55,23 +59,24 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def build_pipeline(args: argparse.Namespace) -> SemanticLensPipeline:
-    """The pipeline to train: a saved one, or an untrained lens of a preset."""
+def build_pipeline(
+    args: argparse.Namespace, making: AbstractContextManager[Any] | None = None
+) -> SemanticLensPipeline:
+    """The pipeline to train: a saved one, or an untrained lens of a preset, made inside `making`."""
     if args.pretrained_model_name_or_path is not None:
         return SemanticLensPipeline.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32)
     if args.preset not in LENS_PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(LENS_PRESETS)}")
     preset = LENS_PRESETS[args.preset]
-
-    def config(component: str, path: str | None) -> dict[str, Any]:
-        overrides = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
-        return preset[component] | overrides
-
-    lens = SemanticLens(**config("semantic_lens", args.lens_config) | dict.fromkeys(args.without, False))
+    config = read_configuration(SemanticLens, preset["semantic_lens"], args.lens_config)
+    with making or nullcontext():
+        lens = SemanticLens(**config | dict.fromkeys(args.without, False))
     if not lens.needs_semantics:
         return SemanticLensPipeline(lens)
     if args.distiller is None:
-        distiller = SemanticDistiller(**config("semantic_distiller", args.distiller_config))
+        config = read_configuration(SemanticDistiller, preset["semantic_distiller"], args.distiller_config)
+        with making or nullcontext():
+            distiller = SemanticDistiller(**config)
     else:
         nested = Path(args.distiller) / "semantic_distiller"
         distiller = SemanticDistiller.from_pretrained(
@@ -132,5 +137,47 @@ class Trainer(TrainingLoop):
         )
 
 
+def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
+    """A training step without data, for `--dry_run`."""
+    pipeline = build_pipeline(args, mode)
+    lens, distiller = pipeline.semantic_lens.train(), pipeline.semantic_distiller
+    components: dict[str, nn.Module] = {"semantic_lens": lens}
+    if lens.needs_semantics:
+        components["semantic_distiller"] = distiller.requires_grad_(False).eval()
+    if args.gradient_checkpointing:
+        lens.enable_gradient_checkpointing()
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):  # weights of resizing depend on values, and are kept
+        with torch.autocast("cpu", torch.bfloat16 if dtype == torch.float32 else dtype, dtype != torch.float32):
+            imresize(torch.zeros(1, args.resolution // 4, args.resolution // 4), scale=lens.config.scale)
+
+    def step(network: Callable[..., Any]) -> Tensor:
+        clips, side = (args.train_batch_size, args.num_frames), args.resolution
+        x0, low_res = torch.rand(*clips, 3, side, side), torch.rand(*clips, 3, side // 4, side // 4)
+        semantics = {}
+        if lens.needs_semantics:
+            known, grid = distilled_frame(distiller), lens.config.global_grid
+            semantics = {
+                "features": torch.rand(*clips, known.features.shape[2], grid, grid),
+                "clip_tokens": torch.rand(clips[0], *known.clip_tokens.shape[1:]),
+                "clip_masks": torch.rand(*clips, *known.clip_masks.shape[2:]),
+                "region": torch.rand(clips[0], 4),
+            }
+            del known
+        (prediction,) = network(low_res, **semantics, return_dict=False)
+        return charbonnier_loss(prediction, x0)
+
+    return StepPlan(components, lens, step)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Runs the training that the arguments describe, or prints what it would take."""
+    if args.dry_run:
+        accelerator = Accelerator(mixed_precision=args.mixed_precision)
+        accelerator.print(dry_run(args, plan_step, accelerator.mixed_precision, accelerator.num_processes))
+    else:
+        run_training(Trainer, args, "semantic-lens")
+
+
 if __name__ == "__main__":
-    run_training(Trainer, parse_arguments(), "semantic-lens")
+    with one_line_errors():
+        main(parse_arguments())

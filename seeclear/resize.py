@@ -75,7 +75,8 @@ def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] |
     """Resize as MATLAB's `imresize(images, scale)` or `imresize(images, size)` with its default, bicubic, does.
 
     Args:
-        images: (..., H, W), usually (..., C, H, W), floating point. Half precision is computed in float32.
+        images: (..., H, W), usually (..., C, H, W), floating point. Half precision is computed in float32, also
+            under autocast.
         scale: the factor for both axes; the output is (ceil(scale * H), ceil(scale * W)).
         size: the output's (height, width), instead of `scale`; each axis then has its own factor.
 
@@ -106,10 +107,11 @@ def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] |
 
     dtype = images.dtype if images.dtype == torch.float64 else torch.float32
     resized = images.reshape(-1, height, width).to(dtype)
-    if scales[0] <= scales[1]:  # the smaller factor first: less to compute for the second
-        resized = _resize_columns(_resize_rows(resized, out_height, scales[0]), out_width, scales[1])
-    else:
-        resized = _resize_rows(_resize_columns(resized, out_width, scales[1]), out_height, scales[0])
+    with torch.autocast(images.device.type, enabled=False):
+        if scales[0] <= scales[1]:  # the smaller factor first: less to compute for the second
+            resized = _resize_columns(_resize_rows(resized, out_height, scales[0]), out_width, scales[1])
+        else:
+            resized = _resize_rows(_resize_columns(resized, out_width, scales[1]), out_height, scales[0])
     return resized.view(*images.shape[:-2], out_height, out_width).to(images.dtype)
 
 

@@ -96,6 +96,13 @@ def test_keeps_dtype_and_gradient(dtype: torch.dtype) -> None:
     torch.testing.assert_close(images.grad.sum().double(), torch.tensor(24.0).double(), atol=0.3, rtol=0)
 
 
+def test_autocast_does_not_round() -> None:
+    images = torch.rand(1, 3, 8, 10)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        resized = imresize(images, scale=4)
+    assert torch.equal(resized, imresize(images, scale=4))
+
+
 def test_to_uint8_rounds_and_clamps() -> None:
     values = torch.tensor([-0.1, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 1.7, 127.0 / 255])
     assert to_uint8(values).tolist() == [0, 0, 0, 1, 255, 255, 127]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..video.reader import VideoReader
-from .sources import VIDEO_SUFFIXES, FrameFolder, VideoFile, bits_a_channel, image_files, natural_key, open_image
+from .sources import VIDEO_SUFFIXES, FrameFolder, VideoFile, check_depth, image_files, natural_key
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,9 @@ class StoredClip:
         name = name or (path.name if path.is_dir() else path.stem)
         if path.is_dir():
             folder = FrameFolder(path)
-            for file in folder.files:
-                with open_image(file) as image:
-                    _check_depth(file, bits_a_channel(image))
             return cls(name, path, folder.size, len(folder))
         num_frames = len(VideoFile(path))
-        _check_depth(path, _video_bits(path))
+        check_depth(path, _video_bits(path))
         with VideoReader(path) as reader:
             return cls(name, path, (reader.height, reader.width), num_frames)
 
@@ -64,11 +61,6 @@ class StoredClip:
                 raise ValueError(f"{str(self.path)!r} ends after {len(read)} of its {self.num_frames} frames.")
             frames = np.stack(read)
         return torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())
-
-
-def _check_depth(path: Path, bits: int) -> None:
-    if bits > 8:
-        raise ValueError(f"{str(path)!r} has {bits} bits a channel; frames to measure must have 8.")
 
 
 def _video_bits(path: Path) -> int:

@@ -112,13 +112,13 @@ class ClipDataset(Dataset[ClipSample]):
         for source in sources:
             if min(source.size) // scale < crop_size or len(source) < clip_length:
                 raise ValueError(
-                    f"The source {source.name!r} has {len(source)} frames of {source.size} (height, width); a sample "
+                    f"{str(source.path)!r} has {len(source)} frames of {source.size} (height, width); a sample "
                     f"takes `clip_length` = {clip_length} frames of at least {crop_size * scale} pixels a side."
                 )
             low_res = _low_res_of(source)
             if low_res is not None and source.size[0] != low_res.size[0] * scale:
                 raise ValueError(
-                    f"The low resolution of the source {source.name!r} is {low_res.size}, that of {source.size} by "
+                    f"The low resolution of {str(source.path)!r} is {low_res.size}, that of {source.size} by "
                     f"another factor than `scale` = {scale}."
                 )
         self.degradation = BicubicDegradation(scale) if degradation is None else degradation
@@ -220,6 +220,9 @@ class ValidationClips(Sequence[ValidationClip]):
             raise ValueError(f"`max_frames` must be at least 1 or None, but is {max_frames}.")
         self.sources = [FrameFolder(path) if Path(path).is_dir() else VideoFile(path) for path in paths]
         self.max_frames, self.scale = max_frames, scale
+        for source in self.sources:
+            if min(source.size) < scale:
+                raise ValueError(f"{str(source.path)!r} is {source.size}, too small for `scale` = {scale}.")
 
     def __len__(self) -> int:
         return len(self.sources)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v")
 
+END_MARKS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
+_TAIL = 4096
+"""Bytes of a file in which its end mark is looked for: programs may append something to an image."""
+
 Frames = NDArray[np.uint8]
 
 
@@ -81,6 +85,36 @@ def bits_a_channel(image: Image.Image) -> int:
     return max(bits) if isinstance(bits, tuple) else bits
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width, from an image's header, with what can be told quickly of files that will not be readable.
+
+    Raises:
+        ValueError: the file is no image, has more than 8 bits a channel, or breaks off: it lacks the mark that ends a
+            PNG or JPEG, and its pixels cannot be read.
+    """
+    with open_image(path) as image:
+        check_depth(path, bits_a_channel(image))
+        if not _has_end(path, image.format):
+            image.load()
+        return image.height, image.width
+
+
+def check_depth(path: Path, bits: int) -> None:
+    """ValueError, with the file's name, for more than 8 bits a channel."""
+    if bits > 8:
+        raise ValueError(f"{str(path)!r} has {bits} bits a channel; frames must have 8.")
+
+
+def _has_end(path: Path, image_format: str | None) -> bool:
+    """Whether the last part of a file has the mark that ends its format; of other formats than two it is not known."""
+    mark = END_MARKS.get(image_format or "")
+    if mark is None:
+        return True
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        return mark in file.read()
+
+
 def read_image(path: Path) -> Frames:
     """(H, W, 3), RGB.
 
@@ -88,9 +122,7 @@ def read_image(path: Path) -> Frames:
         ValueError: the file is no image, breaks off, has more than 8 bits a channel or pixels that are not opaque.
     """
     with open_image(path) as image:
-        bits = bits_a_channel(image)
-        if bits > 8:
-            raise ValueError(f"Images must have 8 bits a channel, but {str(path)!r} has {bits}.")
+        check_depth(path, bits_a_channel(image))
         image.load()
         if "A" in image.getbands() or "transparency" in image.info:
             rgba = image.convert("RGBA")
@@ -105,8 +137,8 @@ class FrameFolder:
     Args:
         path: the folder.
         cache: keep all frames in memory, decoded once, now.
-        size: height and width of all frames where a data set's description says so; otherwise the headers of all
-            files are read now.
+        size: height and width of all frames where a data set's description says so: only the first file is looked at
+            now. Otherwise the headers and the ends of all files are.
         low_res: the folder of the low-resolution versions of the same frames, for data sets that come with them.
 
     Raises:
@@ -127,7 +159,7 @@ class FrameFolder:
         self.files = image_files(self.path) if self.path.is_dir() else []
         if not self.files:
             raise ValueError(f"`path` must be a folder with images in it, but {str(path)!r} is not.")
-        self.size = self._common_size() if size is None else size
+        self.size = self._common_size(self.files if size is None else self.files[:1], size)
         self.weight = math.sqrt(len(self.files))
         self.low_res = low_res
         if low_res is not None:
@@ -140,15 +172,14 @@ class FrameFolder:
                 )
         self._cached = self._read(self.files) if cache else None
 
-    def _common_size(self) -> tuple[int, int]:
-        """(height, width) by the headers of the files."""
-        sizes = []
-        for file in self.files:
-            with open_image(file) as image:
-                sizes.append((image.height, image.width))
-            if sizes[-1] != sizes[0]:
-                raise ValueError(f"{str(file)!r} is {sizes[-1]}, other frames of its folder are {sizes[0]}.")
-        return sizes[0]
+    def _common_size(self, files: list[Path], expected: tuple[int, int] | None) -> tuple[int, int]:
+        """(height, width) of some of the files."""
+        for file in files:
+            size = image_size(file)
+            if expected is not None and size != expected:
+                raise ValueError(f"{str(file)!r} is {size}, other frames of its folder are {expected}.")
+            expected = size
+        return expected  # type: ignore[return-value]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -289,8 +320,7 @@ class Photo:
         self.path = Path(path)
         self.name = self.path.name
         self.size = size
-        with open_image(self.path) as image:
-            width, height = image.size
+        height, width = image_size(self.path)
         if min(width, height) < self.MARGIN * max(size):
             raise ValueError(
                 f"The photograph {str(path)!r} is {width}x{height}; for windows of `size` {size} (height, width) its "

@@ -202,10 +202,12 @@ class SeeClearRun:
         margin = PRIOR_MARGIN if model is None else 0
         top, left = max(0, tile.top - margin), max(0, tile.left - margin)
         part = low_res[..., top : min(height, tile.bottom + margin), left : min(width, tile.right + margin)]
-        if model is None:
-            y = imresize(part, scale=self.scale)
+        if self.prior is not None:
+            y = self.prior(part)
+        elif self.pipe.prior is not None:
+            y = self.pipe.prior(part.to(self.pipe.prior.dtype))
         else:
-            y = model(part.to(model.dtype) if self.prior is None else part)
+            y = imresize(part, scale=self.scale)
         expected = (*part.shape[:3], self.scale * part.shape[3], self.scale * part.shape[4])
         if tuple(y.shape) != expected:
             raise ValueError(f"`prior` gave frames of shape {tuple(y.shape)}; they must be {expected}")

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from seeclear.training.mixture import DEGRADATIONS
 from seeclear.training.model import DISTILLER_TRAININGS, STAGES
@@ -34,6 +38,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--condenser_config and --distiller_config change a --preset; a saved model has its own")
     if args.lpips_weight > 0 and args.lpips_weights_path is None:
         parser.error("--lpips_weight needs --lpips_weights_path")
+    if args.lpips_crop_size is not None and args.lpips_crop_size < 16:
+        parser.error(f"--lpips_crop_size is {args.lpips_crop_size}; it must be at least 16")
     if args.train_distiller != "nothing" and args.stage == "memory":
         parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
     for name in ("final_timestep_probability", "shared_noise_probability"):
@@ -58,6 +64,25 @@ def check_common_arguments(parser: argparse.ArgumentParser, args: argparse.Names
             parser.error(f"--{name} is {value}; it must be at least 1")
 
 
+def read_configuration(network: type, preset: Mapping[str, Any], path: str | None) -> dict[str, Any]:
+    """A network's arguments: those of a preset, replaced by the values in a JSON file if there is one.
+
+    Raises:
+        ValueError: the file is missing, is no JSON object, or names an argument that the network does not have.
+    """
+    if path is None:
+        return dict(preset)
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path!r} cannot be read as JSON: {error}") from error
+    known = [name for name in inspect.signature(network.__init__).parameters if name != "self"]  # type: ignore[misc]
+    unknown = sorted(set(values) - set(known)) if isinstance(values, dict) else values
+    if unknown or not isinstance(values, dict):
+        raise ValueError(f"{path!r} has {unknown}; it may have values for {', '.join(known)}")
+    return {**preset, **values}
+
+
 def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add(
@@ -71,6 +96,11 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
     add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
     add("--distiller", help="a trained Semantic Distiller to take instead: a folder, or a Hub id")
+    add(
+        "--prior",
+        help="SeeClear*: the Semantic Lens, frozen, whose output is y: the folder of a lens, or a pipeline's folder, "
+        "Hub id or shipped name; a saved pipeline keeps its own unless another is given",
+    )
     add(
         "--train_distiller",
         choices=DISTILLER_TRAININGS,
@@ -121,6 +151,7 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     add("--validation_data", nargs="*", default=[], help="videos or folders of frames to validate on")
     add("--validation_frames", type=int, default=5, help="how many frames of each validation clip are used")
     add("--validation_max_clips", type=int, help="validate on the first so many clips only")
+    add("--lpips_weights_path", help="the file or folder with the weights of LPIPS-VGG; validation gives it, too")
 
 
 def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
@@ -145,7 +176,17 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         help="how often the frames of a clip share one frame's noise",
     )
     add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on one frame of each clip")
-    add("--lpips_weights_path", help="the file or folder with the weights of LPIPS-VGG")
+    add(
+        "--lpips_crop_size",
+        type=int,
+        help="compare a random square of so many pixels of the frame only, which takes less time; at least 16",
+    )
+    add(
+        "--lpips_max_timestep",
+        type=int,
+        help="LPIPS only where the timestep, from 0, is at most this: with 13 of 15 it leaves the one that one-step "
+        "inference uses to the other losses",
+    )
     add("--frequency_weight", type=float, default=0.0, help="weight of the L1 loss between Fourier spectra")
 
 
@@ -175,6 +216,7 @@ def add_run_arguments(group: argparse._ArgumentGroup) -> None:
     """What a run writes, where and when; the same for all training scripts."""
     add = group.add_argument
     add("--output_dir", required=True, help="where checkpoints, log, pictures and the finished pipeline go")
+    add("--dry_run", action="store_true", help="print what a step takes in parameters and memory, and do nothing else")
     add("--seed", type=int, default=0, help="the same seed gives the same run")
     add("--checkpointing_steps", type=int, default=1000, help="write a checkpoint every so many steps")
     add("--checkpointing_minutes", type=float, default=5.0, help="and so many minutes after the last one")

@@ -1,19 +1,24 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Checkpoints of a training run: `checkpoint-<step>` folders that are complete or not there.
 
-A checkpoint is written under another name and renamed when it is complete, and older ones are removed only after that,
-so a full disk or a killed process costs at most the checkpoint being written.
+A checkpoint is written under another name, brought to the disk and renamed when it is complete. Older ones are
+removed only after that, and lose their name first. So a full disk, a killed process or a power cut costs at most the
+checkpoint being written.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
+
+from seeclear.jobs.durable import remove, sync, sync_folder
 
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 PARTIAL_PREFIX = ".partial-"
@@ -101,29 +106,60 @@ def save_checkpoint(accelerator: Accelerator, output_dir: Path, step: int, total
 
     Returns:
         The checkpoint's folder.
+
+    Raises:
+        ValueError: it cannot be written, a full disk for one; what was written of it is gone, the one before is whole.
     """
     target = output_dir / f"checkpoint-{step}"
     if target.exists():  # the run was resumed from it and took no step
         return target
     partial = output_dir / f"{PARTIAL_PREFIX}{target.name}"
-    if accelerator.is_main_process:
-        for leftover in output_dir.glob(f"{PARTIAL_PREFIX}*"):
-            shutil.rmtree(leftover)
-    accelerator.wait_for_everyone()
     try:
-        accelerator.save_state(str(partial))
-    except Exception:
         if accelerator.is_main_process:
-            shutil.rmtree(partial, ignore_errors=True)
-        raise
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        partial.rename(target)
-        if total_limit is not None:
-            for path in list_checkpoints(output_dir)[:-total_limit]:
-                shutil.rmtree(path)
+            _remove_leftovers(output_dir)
+        accelerator.wait_for_everyone()
+        accelerator.save_state(str(partial))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            sync(partial)
+            partial.rename(target)
+            sync_folder(output_dir)
+            outdated = [] if total_limit is None else list_checkpoints(output_dir)[:-total_limit]
+            for path in outdated:
+                path.rename(output_dir / f"{PARTIAL_PREFIX}{path.name}")
+            _remove_leftovers(output_dir)
+    except Exception as error:
+        reason = _disk_error(error, output_dir)
+        if accelerator.is_main_process:
+            remove(partial)
+        if reason is None:
+            raise
+        raise ValueError(f"the checkpoint {str(target)!r} cannot be written: {reason}; {_rest(output_dir)}") from error
     accelerator.wait_for_everyone()
     return target
+
+
+def _remove_leftovers(output_dir: Path) -> None:
+    for leftover in output_dir.glob(f"{PARTIAL_PREFIX}*"):
+        remove(leftover)
+
+
+def _disk_error(error: Exception, folder: Path) -> str | None:
+    """What is wrong with the disk; None if something else is wrong."""
+    if isinstance(error, OSError | SafetensorError):
+        return getattr(error, "strerror", None) or str(error)
+    if isinstance(error, RuntimeError) and "inline_container.cc" in str(error):  # torch's writer does not say why
+        free = shutil.disk_usage(folder).free
+        return f"torch could not write a file whole, with {free / 2**20:.1f} MiB free on the disk"
+    return None
+
+
+def _rest(output_dir: Path) -> str:
+    """What there is to go on from after a checkpoint could not be written."""
+    saved = list_checkpoints(output_dir)
+    if not saved:
+        return "there is no earlier one"
+    return f"{saved[-1].name} is whole, --resume_from_checkpoint latest goes on from it"
 
 
 class TrainingLog:
@@ -140,7 +176,9 @@ class TrainingLog:
         if path.is_file():
             lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
             kept = [line for line in lines if json.loads(line)["step"] <= step]
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            draft = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
+            draft.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            os.replace(draft, path)
 
     def write(self, **values: float) -> None:
         """Appends one line."""

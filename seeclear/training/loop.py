@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from seeclear.training.checkpoints import (
 )
 from seeclear.training.mixture import TrainingData
 from seeclear.training.sampling import ConsecutiveSampler
-from seeclear.training.validation import validate
+from seeclear.training.validation import validate, validation_evaluator
 
 logger = get_logger(__name__)
 
@@ -52,6 +54,7 @@ class TrainingLoop(ABC):
         self.accelerator = accelerator
         self.output_dir = Path(args.output_dir)
         self.resume_from = checkpoint_to_resume(self.output_dir, args.resume_from_checkpoint)
+        self.evaluator = validation_evaluator(args.lpips_weights_path, accelerator.device)
 
     @abstractmethod
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -84,6 +87,7 @@ class TrainingLoop(ABC):
             betas=(args.adam_beta1, args.adam_beta2),
             weight_decay=args.adam_weight_decay,
             eps=args.adam_epsilon,
+            fused=True,  # one pass over the weights and their states instead of a dozen
         )
         self.lr_scheduler = get_scheduler(
             args.lr_scheduler,
@@ -126,63 +130,63 @@ class TrainingLoop(ABC):
         """Trains up to `max_train_steps` or for `max_train_minutes`, then validates and exports the pipeline."""
         args, accelerator, progress = self.args, self.accelerator, self.progress
         log = TrainingLog(self.output_dir / "train_log.jsonl", progress.step) if accelerator.is_main_process else None
-        bar = tqdm(
-            total=args.max_train_steps,
-            initial=progress.step,
-            desc="Steps",
-            disable=not accelerator.is_local_main_process,
-        )
         started = saved_at = step_started = time.monotonic()
         saved_step = progress.step
         stop = progress.step >= args.max_train_steps
         validated_step, figures = -1, None
         loss_sum, loss_count = torch.zeros((), device=accelerator.device), 0
 
+        bar = tqdm(
+            total=args.max_train_steps,
+            initial=progress.step,
+            desc="Steps",
+            disable=not accelerator.is_local_main_process,
+        )
         batches = iter(self._dataloader())
-        while not stop:
-            batch = next(batches)
-            with accelerator.accumulate(self.wrapped):
-                loss = self.compute_loss(batch)
-                accelerator.backward(loss)
-                if accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(self.trainable, args.max_grad_norm)
-                self.optimizer.step()
-                self.optimizer.zero_grad()
-            progress.clips += args.train_batch_size * accelerator.num_processes
-            loss_sum += loss.detach()
-            loss_count += 1
-            if not accelerator.sync_gradients:
-                continue
+        with bar:
+            while not stop:
+                batch = next(batches)
+                with accelerator.accumulate(self.wrapped):
+                    loss = self.compute_loss(batch)
+                    accelerator.backward(loss)
+                    if accelerator.sync_gradients:
+                        accelerator.clip_grad_norm_(self.trainable, args.max_grad_norm)
+                    self.optimizer.step()
+                    self.optimizer.zero_grad()
+                progress.clips += args.train_batch_size * accelerator.num_processes
+                loss_sum += loss.detach()
+                loss_count += 1
+                if not accelerator.sync_gradients:
+                    continue
 
-            learning_rate = self.lr_scheduler.get_last_lr()[0]
-            self.lr_scheduler.step()
-            if self.ema is not None:
-                self.ema.step(self.trainable)
-            progress.step += 1
-            bar.update()
-            now = time.monotonic()
-            progress.seconds += now - step_started
+                learning_rate = self.lr_scheduler.get_last_lr()[0]
+                self.lr_scheduler.step()
+                if self.ema is not None:
+                    self.ema.step(self.trainable)
+                progress.step += 1
+                bar.update()
+                now = time.monotonic()
+                progress.seconds += now - step_started
 
-            if progress.step % args.logging_steps == 0:
-                mean_loss = float(reduce(loss_sum / loss_count, "mean"))
-                values = {"loss": mean_loss, "lr": learning_rate}
-                bar.set_postfix(values)
-                accelerator.log(values, step=progress.step)
-                if log is not None:
-                    log.write(step=progress.step, **values, seconds=progress.seconds)
-                loss_sum, loss_count = torch.zeros((), device=accelerator.device), 0
+                if progress.step % args.logging_steps == 0:
+                    mean_loss = float(reduce(loss_sum / loss_count, "mean"))
+                    values = {"loss": mean_loss, "lr": learning_rate}
+                    bar.set_postfix(values)
+                    accelerator.log(values, step=progress.step)
+                    if log is not None:
+                        log.write(step=progress.step, **values, seconds=progress.seconds)
+                    loss_sum, loss_count = torch.zeros((), device=accelerator.device), 0
 
-            minutes_up = args.max_train_minutes is not None and now - started >= 60 * args.max_train_minutes
-            stop = progress.step >= args.max_train_steps or self._agreed(minutes_up)
-            checkpoint_due = self._agreed(now - saved_at >= 60 * args.checkpointing_minutes)
-            if stop or checkpoint_due or progress.step % args.checkpointing_steps == 0:
-                save_checkpoint(accelerator, self.output_dir, progress.step, args.checkpoints_total_limit)
-                saved_at, saved_step = time.monotonic(), progress.step
-            if progress.step % args.validation_steps == 0:
-                figures = self.validate()
-                validated_step = progress.step
-            step_started = time.monotonic()
-        bar.close()
+                minutes_up = args.max_train_minutes is not None and now - started >= 60 * args.max_train_minutes
+                stop = progress.step >= args.max_train_steps or self._agreed(minutes_up)
+                checkpoint_due = self._agreed(now - saved_at >= 60 * args.checkpointing_minutes)
+                if stop or checkpoint_due or progress.step % args.checkpointing_steps == 0:
+                    save_checkpoint(accelerator, self.output_dir, progress.step, args.checkpoints_total_limit)
+                    saved_at, saved_step = time.monotonic(), progress.step
+                if progress.step % args.validation_steps == 0:
+                    figures = self.validate()
+                    validated_step = progress.step
+                step_started = time.monotonic()
 
         logger.info(f"Stopped at step {progress.step}; the last checkpoint is of step {saved_step}")
         if validated_step != progress.step:
@@ -196,7 +200,7 @@ class TrainingLoop(ABC):
         return bool(reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum"))
 
     def validate(self) -> dict[str, float] | None:
-        """Upscales the validation clips with the averaged weights and logs PSNR; None if there are no such clips."""
+        """Upscales the validation clips with the averaged weights, logs how well; None if there are no such clips."""
         accelerator, step = self.accelerator, self.progress.step
         figures = None
         if self.data.validation and accelerator.is_main_process:
@@ -204,7 +208,7 @@ class TrainingLoop(ABC):
             pipeline.set_progress_bar_config(disable=True)
             upscale, steps = self.validation_upscaler(pipeline)
             picture = self.output_dir / "validation" / f"{step:08d}.png"
-            figures = validate(upscale, self.data.validation, steps, picture)
+            figures = validate(upscale, self.data.validation, steps, picture, self.evaluator)
             logger.info(f"Validation at step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
             accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=step)
             TrainingLog(self.output_dir / "validation_log.jsonl", step - 1).write(step=step, **figures)
@@ -243,6 +247,19 @@ class TrainingLoop(ABC):
                 ignore_patterns=["checkpoint-*", ".partial-*", "logs/*"],
                 token=args.hub_token,
             )
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends a script with code 2 and one line on stderr where data, a setting, a checkpoint or the disk is at fault."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # a worker that loads data puts its own traceback before the message
+        message = lines[-1].removeprefix("ValueError: ") if "worker process" in lines[0] else " ".join(lines)
+        sys.stderr.write(f"{Path(sys.argv[0]).name}: error: {message}\n")
+        raise SystemExit(2) from error
 
 
 def run_training(

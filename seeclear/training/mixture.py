@@ -90,6 +90,8 @@ def build_data(args: argparse.Namespace, num_clips: int, num_samples: int) -> Tr
     validation_paths = [Path(path) for path in args.validation_data][: args.validation_max_clips]
     held_out = {Path(path).resolve() for path in args.validation_data}
     sources = [source for source in sources if source.path.resolve() not in held_out]
+    if not sources:
+        raise ValueError(f"`validation_data` takes all there is to train on: {args.validation_data}")
     clips = ClipDataset(
         sources,
         clip_length=num_clips * args.num_frames,

@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import diffusers
@@ -71,6 +71,7 @@ class CardSubject:
 SEECLEAR = CardSubject(
     "SeeClear", "https://arxiv.org/abs/2410.05799", "examples/train_seeclear.py", "SeeClearPipeline"
 )
+SEECLEAR_STAR = replace(SEECLEAR, method="SeeClear\\*")
 SEMANTIC_LENS = CardSubject(
     "Semantic Lens", "https://arxiv.org/abs/2312.07823", "examples/train_semantic_lens.py", "SemanticLensPipeline"
 )
@@ -124,19 +125,23 @@ def save_model_card(
 def _figures(figures: Mapping[str, float] | None, names: Sequence[str], args: argparse.Namespace) -> str:
     if figures is None:
         return "The run had no validation clips, so nothing was measured."
-    gains = {
-        name.removeprefix("gain_").removesuffix("_steps"): value
-        for name, value in figures.items()
-        if name.startswith("gain_")
-    }
+    ways = {"bicubic": "MATLAB bicubic"}
+    for name in figures:
+        if name.startswith("gain_"):
+            way = name.removeprefix("gain_")
+            ways[way] = f"{way.removesuffix('_steps')} step(s)"
+    others = [name for name in ("ssim", "lpips") if f"{name}_bicubic" in figures]
+    head = ["", "PSNR-Y", "over bicubic", *({"ssim": "SSIM-Y", "lpips": "LPIPS (VGG)"}[name] for name in others)]
+    rows = []
+    for way, title in ways.items():
+        gain = f"{figures[f'gain_{way}']:+.3f} dB" if f"gain_{way}" in figures else ""
+        more = [f"{figures[f'{name}_{way}']:.4f}" for name in others]
+        rows.append([title, f"{figures[f'psnr_{way}']:.3f} dB", gain, *more])
+    lines = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in [head, *rows]]
     return (
-        f"PSNR of the Y channel, mean of {len(names)} clip(s) ({', '.join(names)}), the first "
-        f"{args.validation_frames} frames of each, 8 bit, full frame, measured in fp32 at the end of the training:\n\n"
-        "| | PSNR-Y | over bicubic |\n|---|---|---|\n"
-        f"| MATLAB bicubic | {figures['psnr_bicubic']:.3f} dB | |"
-        + "".join(
-            f"\n| {n} step(s) | {figures[f'psnr_{n}_steps']:.3f} dB | {gain:+.3f} dB |" for n, gain in gains.items()
-        )
+        f"Mean of {len(names)} clip(s) ({', '.join(names)}), first {args.validation_frames} frames of each, 8 bit, "
+        "full frame, PSNR and SSIM of the Y channel, measured in fp32 at the end of the training:\n\n"
+        + "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
     )
 
 
@@ -149,7 +154,8 @@ def _facts(
 ) -> str:
     if method_facts is None:
         loss = f"Charbonnier + {args.lpips_weight} LPIPS + {args.frequency_weight} frequency"
-        method_facts = {"stage": args.stage, "loss": loss}
+        prior = {"prior": _shorten(args.prior or "that of the start")} if "prior" in parameters else {}
+        method_facts = {**prior, "stage": args.stage, "loss": loss}
     batch = args.train_batch_size * args.gradient_accumulation_steps * num_processes
     weights = f"moving average, decay {args.ema_decay}" if args.use_ema else "last step"
     rows = {

@@ -113,3 +113,31 @@ def sample_noise(
 def sample_frame_indices(generators: Sequence[torch.Generator], frames: int) -> Tensor:
     """Draws one frame of every clip: int64, (B,), in 0..frames-1, on the generators' device."""
     return torch.stack([torch.randint(frames, (), generator=g, device=g.device) for g in generators])
+
+
+def sample_crops(
+    generators: Sequence[torch.Generator], frames: Sequence[Tensor], size: int | None
+) -> tuple[Tensor, ...]:
+    """Cuts a square at a random place out of every frame, the same place out of the frames of all arguments.
+
+    Args:
+        generators: one for each frame.
+        frames: each (B, C, H, W), all of the same height and width.
+        size: side of the square in pixels, at least 1; None takes the frames whole. A frame that is smaller in a
+            direction is taken whole in it.
+
+    Returns:
+        As `frames`, (B, C, min(size, H), min(size, W)).
+    """
+    if size is None:
+        return tuple(frames)
+    height, width = frames[0].shape[-2:]
+    rows, columns = min(size, height), min(size, width)
+    parts = []
+    for i, generator in enumerate(generators):
+        top, left = (
+            int(torch.randint(n, (), generator=generator, device=generator.device))
+            for n in (height - rows + 1, width - columns + 1)
+        )
+        parts.append([x[i, :, top : top + rows, left : left + columns] for x in frames])
+    return tuple(torch.stack(part) for part in zip(*parts, strict=True))

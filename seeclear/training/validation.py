@@ -1,5 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Validation while training: PSNR-Y against bicubic, and a picture that shows bicubic, ours and the original."""
+"""Validation while training: figures against bicubic, and a picture that shows bicubic, ours and the original."""
 
 from __future__ import annotations
 
@@ -11,10 +11,29 @@ from PIL import Image
 from torch import Tensor
 
 from seeclear.data import ValidationClip
-from seeclear.metrics.fidelity import psnr_y
-from seeclear.resize import imresize, to_uint8
+from seeclear.metrics.evaluation import Evaluator, bicubic_frames, mean_figures
+from seeclear.metrics.perceptual import LPIPS
+from seeclear.resize import to_uint8
 
-SCALE = 4
+METRICS = {"psnr": "psnr", "ssim": "ssim", "lpips": "lpips-vgg"}
+"""By their names in the logs, those of `seeclear.metrics.evaluation`."""
+
+
+def validation_evaluator(lpips_weights: str | Path | None = None, device: torch.device | str = "cpu") -> Evaluator:
+    """Takes PSNR and SSIM of the Y channel (8 bit, full frame), and LPIPS-VGG of every frame where weights are given.
+
+    Args:
+        lpips_weights: the file or the folder of the weights of LPIPS-VGG.
+        device: where LPIPS is computed.
+
+    Raises:
+        ValueError: the weights cannot be read.
+    """
+    evaluator = Evaluator((METRICS["psnr"], METRICS["ssim"]), "y", device=device)
+    if lpips_weights is not None:
+        evaluator.comparisons[METRICS["lpips"]] = LPIPS(lpips_weights).to(device)
+        evaluator.metrics = (*evaluator.metrics, METRICS["lpips"])
+    return evaluator
 
 
 def validate(
@@ -22,6 +41,7 @@ def validate(
     clips: Sequence[ValidationClip],
     steps: Sequence[int] = (1,),
     picture: Path | None = None,
+    evaluator: Evaluator | None = None,
 ) -> dict[str, float]:
     """Upscales the clips with each number of denoising steps and compares with bicubic.
 
@@ -32,26 +52,32 @@ def validate(
         steps: the numbers of steps.
         picture: where to write a comparison PNG of the clips' middle frames, one row a clip: bicubic, ours for each
             number of steps, original.
+        evaluator: see [`validation_evaluator`], which gives it without LPIPS unless given.
 
     Returns:
-        PSNR-Y in dB (8 bit, full frame), mean of the clips: `psnr_bicubic`, and for every n of `steps`
-        `psnr_<n>_steps` and `gain_<n>_steps`, the difference to bicubic.
+        For each metric of the evaluator the mean of the clips: `psnr_bicubic`, `psnr_<n>_steps` for every n of
+        `steps`, `ssim_bicubic`, ...; and `gain_<n>_steps`, the difference of PSNR to bicubic.
     """
-    psnrs: dict[str, list[float]] = {}
-    rows = []
+    evaluator = evaluator or validation_evaluator()
+    measured, rows = [], []
     for clip in clips:
-        lr, original = clip["low_res"].float() / 255, clip["ground_truth"]
-        results = {"bicubic": to_uint8(imresize(lr, scale=SCALE))}
-        results |= {f"{n}_steps": to_uint8(upscale(lr, n)) for n in steps}
-        for name, frames in results.items():
-            psnrs.setdefault(name, []).append(psnr_y(frames, original))
+        low_res, original = clip["low_res"], clip["ground_truth"]
+        results = {"bicubic": bicubic_frames(low_res, (original.shape[-2], original.shape[-1]))}
+        results |= {f"{n}_steps": to_uint8(upscale(low_res.float() / 255, n)).cpu() for n in steps}
+        measured.append(evaluator.measure(results, original))
         middle = len(original) // 2
         rows.append(torch.cat([frames[middle] for frames in (*results.values(), original)], dim=-1))
     if picture is not None:
         write_picture(rows, picture)
-    means = {name: sum(values) / len(values) for name, values in psnrs.items()}
-    gains = {f"gain_{n}_steps": means[f"{n}_steps"] - means["bicubic"] for n in steps}
-    return {f"psnr_{name}": value for name, value in means.items()} | gains
+    means = mean_figures(measured)
+    figures = {
+        f"{name}_{way}": float(values[metric])  # type: ignore[arg-type]
+        for name, metric in METRICS.items()
+        if metric in evaluator.metrics
+        for way, values in means.items()
+    }
+    gains = {f"gain_{n}_steps": figures[f"psnr_{n}_steps"] - figures["psnr_bicubic"] for n in steps}
+    return figures | gains
 
 
 def write_picture(rows: Sequence[Tensor], path: Path) -> None:

@@ -112,11 +112,35 @@ def test_names_are_in_natural_order(tmp_path: Path, frames: np.ndarray) -> None:
     assert [path.name for path in FrameFolder(tmp_path).files] == ["frame1.png", "frame2.png", "frame10.png"]
 
 
+def test_a_file_that_breaks_off_is_named_when_the_folder_is_opened(tmp_path: Path, frames: np.ndarray) -> None:
+    photo = photograph(tmp_path / "photo.jpg")
+    for suffix in ("png", "jpg"):
+        folder = tmp_path / suffix
+        folder.mkdir()
+        for i, frame in enumerate(frames):
+            Image.fromarray(frame).save(folder / f"{i:05d}.{suffix}")
+        file = folder / f"00004.{suffix}"
+        whole = file.read_bytes()
+        file.write_bytes(whole + b"a program's own mark")  # behind the end; no fault
+        assert FrameFolder(folder).frames(4, 1).shape == (1, 24, 32, 3)
+        file.write_bytes(whole[: len(whole) * 3 // 4])
+        for size in (None, (24, 32)):
+            with pytest.raises(ValueError, match=f"00004.{suffix}' cannot be read"):
+                FrameFolder(folder, size=size).frames(0, 7)
+        with pytest.raises(ValueError, match=f"00004.{suffix}' cannot be read"):
+            FrameFolder(folder)
+    photo.write_bytes(photo.read_bytes()[:-500])
+    with pytest.raises(ValueError, match="photo.jpg' cannot be read"):
+        Photo(photo)
+
+
 def test_unusable_images_are_named(tmp_path: Path, frames: np.ndarray) -> None:
     folder = write_folder(tmp_path / "walk", frames)
     whole = (folder / "00004.png").read_bytes()
     broken = FrameFolder(folder)
-    (folder / "00004.png").write_bytes(whole[: len(whole) // 2])
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 255  # the end is there: to be seen only when the pixels are read
+    (folder / "00004.png").write_bytes(damaged)
     with pytest.raises(ValueError, match="00004.png' cannot be read"):
         broken.frames(0, 7)
     with pytest.raises(ValueError, match="00004.png' cannot be read"):
@@ -132,7 +156,7 @@ def test_unusable_images_are_named(tmp_path: Path, frames: np.ndarray) -> None:
         image = np.zeros((24, 32) if path == "grey.png" else (24, 32, 3), np.uint16)
         cv2.imwrite(str(tmp_path / path / "0.png"), image)
         with pytest.raises(ValueError, match=f"0.png' has {bits}"):
-            FrameFolder(tmp_path / path, cache=True)
+            FrameFolder(tmp_path / path)
     with pytest.raises(ValueError, match="cannot be read"):
         Photo(folder.parent / "film.png")
 
@@ -169,6 +193,8 @@ def test_what_is_no_clip_is_refused(tmp_path: Path, frames: np.ndarray) -> None:
         FrameFolder(folder)
     with pytest.raises(ValueError, match="00003.png"):
         FrameFolder(folder, size=(24, 32)).frames(0, 7)  # trusted, until it is read
+    with pytest.raises(ValueError, match=r"00000.png' is \(24, 32\), other frames of its folder are \(720, 1280\)"):
+        FrameFolder(folder, size=(720, 1280))  # but for the first
 
 
 def photograph(path: Path, width: int = 400, height: int = 300) -> Path:

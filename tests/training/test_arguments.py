@@ -1,7 +1,10 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from pathlib import Path
+
 import pytest
 
-from seeclear.training.arguments import parse_arguments
+from seeclear import PixelCondenser
+from seeclear.training.arguments import parse_arguments, read_configuration
 
 MINIMAL = ["--preset", "tiny", "--train_data_dir", "clips", "--output_dir", "out"]
 
@@ -24,6 +27,7 @@ def test_minimal_arguments_are_enough() -> None:
             "a saved model has its",
         ),
         ([*MINIMAL, "--lpips_weight", "0.1"], "--lpips_weight needs --lpips_weights_path"),
+        ([*MINIMAL, "--lpips_crop_size", "8"], "--lpips_crop_size is 8; it must be at least 16"),
         ([*MINIMAL, "--train_distiller", "all", "--stage", "memory"], "does not go with --stage memory"),
         ([*MINIMAL, "--checkpoints_total_limit", "0"], "--checkpoints_total_limit is 0; it must be at least 1"),
         (
@@ -39,3 +43,21 @@ def test_wrong_arguments_end_with_code_2_and_their_reason(
         parse_arguments(argv)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_configuration_replaces_values_of_a_preset(tmp_path: Path) -> None:
+    path = tmp_path / "condenser.json"
+    path.write_text('{"head_dim": 8}')
+    preset = {"head_dim": 16, "scale": 4}
+    assert read_configuration(PixelCondenser, preset, None) == preset
+    assert read_configuration(PixelCondenser, preset, str(path)) == {"head_dim": 8, "scale": 4}
+    for text, message in [
+        ("{", "cannot be read as JSON: Expecting property name"),
+        ("[1]", r"condenser.json' has \[1\]; it may have values for scale, wavelet_levels"),
+        ('{"heads": 1, "head_dim": 8}', r"condenser.json' has \['heads'\]; it may have values for"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            read_configuration(PixelCondenser, preset, str(path))
+    with pytest.raises(ValueError, match="missing.json' cannot be read as JSON: .*No such file"):
+        read_configuration(PixelCondenser, preset, str(tmp_path / "missing.json"))

@@ -52,6 +52,15 @@ def test_card_says_what_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert card.data.library_name == "diffusers"
 
 
+def test_card_has_all_that_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = FIGURES | {"ssim_bicubic": 0.7, "ssim_1_steps": 0.75, "ssim_4_steps": 0.72}
+    measured |= {"lpips_bicubic": 0.35, "lpips_1_steps": 0.31, "lpips_4_steps": 0.3}
+    text = write_card(tmp_path, monkeypatch, measured).text
+    assert "| | PSNR-Y | over bicubic | SSIM-Y | LPIPS (VGG) |\n|---|---|---|---|---|\n" in text
+    assert "| MATLAB bicubic | 25.000 dB | | 0.7000 | 0.3500 |" in text
+    assert "| 4 step(s) | 24.500 dB | -0.500 dB | 0.7200 | 0.3000 |" in text
+
+
 def test_card_has_neither_token_nor_folders_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = str(write_card(tmp_path, monkeypatch))
     assert "secret" not in text and "hub_token" not in text

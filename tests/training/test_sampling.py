@@ -7,6 +7,7 @@ from seeclear.training.sampling import (
     ConsecutiveSampler,
     clip_generator,
     clip_generators,
+    sample_crops,
     sample_frame_indices,
     sample_noise,
     sample_timesteps,
@@ -79,6 +80,25 @@ def test_noise_is_shared_by_frames_or_not() -> None:
 def test_frame_indices_are_in_range() -> None:
     indices = sample_frame_indices(clip_generators(0, range(200)), 5)
     assert set(indices.tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_crops_are_the_same_place_of_all_frames() -> None:
+    frames = torch.arange(3 * 20 * 30, dtype=torch.float32).reshape(1, 3, 20, 30).repeat(50, 1, 1, 1)
+    first, second = sample_crops(clip_generators(0, range(50)), (frames, -frames), 16)
+    assert first.shape == (50, 3, 16, 16)
+    assert torch.equal(first, -second)
+    corners = first[:, 0, 0, 0].long()
+    assert {int(corner) // 30 for corner in corners} == set(range(5))  # every row where a square of 16 may begin
+    assert int((corners % 30).max()) <= 14
+    assert torch.equal(first[:, 0, 1, 1], first[:, 0, 0, 0] + 31)
+
+
+def test_crops_take_small_frames_whole() -> None:
+    frames = torch.rand(2, 3, 12, 40)
+    (cut,) = sample_crops(clip_generators(0, range(2)), (frames,), 16)
+    assert cut.shape == (2, 3, 12, 16)
+    (whole,) = sample_crops(clip_generators(0, range(2)), (frames,), None)
+    assert torch.equal(whole, frames)
 
 
 def test_errors_name_the_argument() -> None:

@@ -1,0 +1,124 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""SeeClear*: a frozen prior gives the frames from which the condenser starts, in training as in use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from diffusers import ModelMixin
+from torch import Tensor
+
+from seeclear.models import SemanticDistiller, SemanticLens
+from seeclear.pipelines import SeeClearPipeline, SemanticLensPipeline, load_pipeline
+from seeclear.pipelines.loading import locate
+from seeclear.pipelines.pipeline_seeclear import check_prior
+from seeclear.resize import imresize
+from seeclear.training.lens_semantics import LensSemantics
+from seeclear.training.semantics import SemanticsCache
+
+SCALE = 4
+HALF_PRECISION = 2**-10
+"""Relative difference between a weight and the same weight rounded to fp16, with a margin."""
+
+
+def set_prior(pipeline: SeeClearPipeline, name_or_path: str | os.PathLike[str]) -> None:
+    """Makes a saved Semantic Lens the prior of `pipeline`, in float32.
+
+    Args:
+        pipeline: whose prior is replaced.
+        name_or_path: the folder of a lens; or a saved `SemanticLensPipeline`: a folder, a Hub id or a shipped name.
+
+    Raises:
+        ValueError: there is no such lens, it was trained with another distiller than the pipeline's, or it does not
+            fit the pipeline (`check_prior`).
+    """
+    location = locate(name_or_path)
+    distiller = None
+    if (Path(location) / SemanticLens.config_name).is_file():
+        lens = SemanticLens.from_pretrained(location, dtype=torch.float32)
+    else:
+        saved = load_pipeline(location, dtype=torch.float32)
+        if not isinstance(saved, SemanticLensPipeline):
+            raise ValueError(
+                f"`prior` is {str(name_or_path)!r}, a {type(saved).__name__}; it must be a SemanticLens or a "
+                "SemanticLensPipeline"
+            )
+        lens, distiller = saved.semantic_lens, saved.semantic_distiller
+    if lens.needs_semantics and distiller is not None and not same_weights(distiller, pipeline.semantic_distiller):
+        raise ValueError(
+            f"`prior` {str(name_or_path)!r} was trained with another Semantic Distiller than the pipeline's; "
+            "`distiller` must be its own"
+        )
+    check_prior(lens, pipeline.pixel_condenser, pipeline.semantic_distiller)
+    pipeline.register_modules(prior=lens)
+
+
+def same_weights(one: SemanticDistiller, other: SemanticDistiller) -> bool:
+    """Whether two distillers are the same but for a rounding to fp16."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    if {name: value.shape for name, value in ours.items()} != {name: value.shape for name, value in theirs.items()}:
+        return False
+    return all(
+        torch.allclose(value, theirs[name].to(value), rtol=HALF_PRECISION, atol=1e-7) for name, value in ours.items()
+    )
+
+
+class TrainingPrior:
+    """y of training crops: what the pipeline starts from where it restores such a clip.
+
+    Args:
+        model: the pipeline's prior, which is frozen here; None is bicubic.
+        semantics: of the crops; a [`LensSemantics`] where `model` is a [`SemanticLens`] that needs them.
+        num_clips: consecutive clips in a training sample; the prior sees them one by one, as in use.
+        device: where to run it.
+    """
+
+    def __init__(
+        self, model: ModelMixin | None, semantics: SemanticsCache, num_clips: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.model = None if model is None else model.requires_grad_(False).eval().to(device)
+        if isinstance(model, SemanticLens):
+            model.to(memory_format=torch.channels_last)  # as in use
+        self.semantics = semantics
+        self.num_clips = num_clips
+
+    @torch.no_grad()
+    def __call__(self, low_res: Tensor, places: Tensor) -> Tensor:
+        """y of a batch of crops.
+
+        Args:
+            low_res: the crops (B, num_clips * F, 3, h, w) in [-1, 1].
+            places: where they are from (B, 9), see [`ClipSample`].
+
+        Returns:
+            (B, num_clips * F, 3, sh, sw), float32, about [-1, 1].
+        """
+        if self.model is None:
+            return imresize(low_res, scale=SCALE)
+        clips = low_res.chunk(self.num_clips, dim=1)
+        enlarged = []
+        for clip, clip_places in zip(clips, split_places(places, self.num_clips, clips[0].shape[1]), strict=True):
+            if isinstance(self.model, SemanticLens):
+                known = {}
+                if isinstance(self.semantics, LensSemantics):
+                    known = self.semantics.semantics(clip, clip_places)
+                enlarged.append(self.model(clip, **known).sample.float())
+            else:
+                enlarged.append(self.model(clip.to(self.model.dtype)).float())
+        return torch.cat(enlarged, dim=1)
+
+
+def split_places(places: Tensor, num_clips: int, clip_length: int) -> list[Tensor]:
+    """The places (B, 9), see [`ClipSample`], of the consecutive clips of `clip_length` frames that samples are made
+    of, in the samples' order: a sample whose time is reversed begins with the last frames of the source.
+    """
+    parts = []
+    for position in range(num_clips):
+        part = places.clone()
+        backwards = places[:, 8] != 0
+        before = torch.where(backwards, num_clips - 1 - position, position) * clip_length  # frames of the source
+        part[:, 1] += before * places[:, 2]
+        parts.append(part)
+    return parts

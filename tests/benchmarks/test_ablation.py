@@ -1,0 +1,107 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seeclear import PixelCondenser, SeeClearPipeline
+from seeclear.models.attention import WindowSelfAttention
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "ablation.py"
+
+
+@pytest.fixture(scope="module")
+def ablation() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("ablation", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "clips" / "noise"
+    folder.mkdir(parents=True)
+    for i in range(4):
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).save(folder / f"{i}.png")
+    return folder.parent
+
+
+def condense(condenser: PixelCondenser) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    frames, tokens, features = (
+        torch.randn(1, 2, *shape, generator=generator) for shape in ((3, 32, 32), (4, 32), (32, 8, 8))
+    )
+    with torch.no_grad():
+        return condenser(frames, 3, frames, tokens, features, tokens[:, 0]).sample
+
+
+def test_each_switch_is_what_it_says_and_goes_back(ablation: ModuleType, small_components: dict[str, Any]) -> None:
+    condenser = small_components["pixel_condenser"]
+    whole = condense(condenser)
+    switches = ablation.switches(condenser)
+    assert list(switches) == ["everything on", "semantics off", "memory off", "MFSA off"]
+    results = {}
+    for name, off in switches.items():
+        with ablation.switched(off):
+            results[name] = condense(condenser)
+        assert torch.equal(condense(condenser), whole), name
+    assert torch.equal(results["everything on"], whole)
+    for name in ("semantics off", "memory off", "MFSA off"):
+        assert not torch.equal(results[name], whole), name
+    generator = torch.Generator().manual_seed(0)
+    frames = torch.randn(1, 2, 3, 32, 32, generator=generator)
+    with torch.no_grad():
+        torch.testing.assert_close(condenser(frames, 3, frames).sample, results["semantics off"])
+    with ablation.switched([]), pytest.raises(KeyError), ablation.switched(switches["MFSA off"]):
+        assert not any(m.multi_frame for m in condenser.modules() if isinstance(m, WindowSelfAttention))
+        raise KeyError
+    assert any(m.multi_frame for m in condenser.modules() if isinstance(m, WindowSelfAttention))  # after an error, too
+
+
+def test_table_and_report(
+    ablation: ModuleType,
+    small_components: dict[str, Any],
+    clips: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    SeeClearPipeline(**small_components, clip_length=2).save_pretrained(tmp_path / "model")
+    report = tmp_path / "ablation.json"
+    ablation.main([str(clips), "--model", str(tmp_path / "model"), "--frames", "3", "--json", str(report)])
+    printed = capsys.readouterr().out
+    for row in ("| bicubic ", "| everything on ", "| semantics off ", "| memory off ", "| MFSA off "):
+        assert row in printed
+    assert "PSNR-Y, dB" in printed and "frame-difference error" in printed
+    assert "helps" in printed or "does not help" in printed
+    content = json.loads(report.read_text())
+    assert set(content["figures"]) == {"bicubic", "everything on", "semantics off", "memory off", "MFSA off"}
+    assert content["change"]["everything on"] == 0 and content["change"]["MFSA off"] > 0
+    assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == []
+    assert "pixel_condenser/diffusion_pytorch_model.safetensors" in content["sha256"]
+
+
+def test_what_changes_nothing_and_what_is_not_there_is_said(
+    ablation: ModuleType, small_condenser_config: dict[str, Any], clips: Path
+) -> None:
+    names = ("everything on", "semantics off", "MFSA off")
+    figures = {name: {"psnr": 27.0, "frame-difference": 9.0} for name in names}
+    figures["MFSA off"] = {"psnr": 27.5, "frame-difference": None}
+    figures["everything on"]["frame-difference"] = 9.0
+    text = ablation.effects_table(
+        figures, {"everything on": 0.0, "semantics off": 0.0, "MFSA off": 1.0}, ["memory off"]
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert rows[2] == ["semantics off", "0.0000", "+0.0000", "+0.000", "changes nothing"]
+    assert rows[3] == ["MFSA off", "1.0000", "+0.5000", "", "does not help"]
+    assert rows[4] == ["memory off", "", "", "", "is not in this model"]
+    config = small_condenser_config | {"texture_memory": False}
+    assert ablation.switches(PixelCondenser(**config))["memory off"] == []

@@ -1,0 +1,49 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""On which clips of a batch the training script works out its perceptual loss."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from seeclear.training.sampling import clip_generators
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "train_seeclear.py"
+TIMESTEPS = torch.tensor([14, 3, 13, 14])
+
+
+@pytest.fixture(scope="module")
+def train_seeclear() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("train_seeclear", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def perceptual_loss(train_seeclear: ModuleType, limit: int | None) -> tuple[Tensor, Tensor]:
+    """The loss of four clips of one-valued errors 1, 2, 3, 4, and its gradient to the prediction."""
+    trainer = SimpleNamespace(
+        args=SimpleNamespace(lpips_max_timestep=limit, lpips_crop_size=16),
+        lpips=lambda prediction, target: (prediction - target).mean(dim=(1, 2, 3)),
+    )
+    target = torch.zeros(4, 2, 3, 24, 24)
+    prediction = (target + torch.arange(1.0, 5.0).reshape(4, 1, 1, 1, 1)).requires_grad_()
+    loss = train_seeclear.Trainer._perceptual_loss(
+        trainer, prediction, target, TIMESTEPS, clip_generators(0, range(4))
+    )
+    (gradient,) = torch.autograd.grad(loss + 0 * prediction.sum(), prediction)
+    return loss, gradient
+
+
+@pytest.mark.parametrize(("limit", "clips"), [(None, [0, 1, 2, 3]), (13, [1, 2]), (3, [1]), (2, [])])
+def test_only_clips_of_the_asked_timesteps_count(
+    train_seeclear: ModuleType, limit: int | None, clips: list[int]
+) -> None:
+    loss, gradient = perceptual_loss(train_seeclear, limit)
+    assert loss.item() == pytest.approx(sum(clip + 1 for clip in clips) / 4)
+    assert gradient.flatten(1).any(dim=1).nonzero().flatten().tolist() == clips
+    assert ((gradient != 0).sum(dim=(1, 2, 3, 4))[clips] == 3 * 16 * 16).all()  # one square of one frame

@@ -1,0 +1,155 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Runs the real training script with a prior, in this process, on a very small model and a few small frames."""
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "train_seeclear.py"
+FEWER_LEVELS = {"channels": [16, 16], "self_attention": [False, True], "layers_per_level": 1, "middle_layers": 1}
+SMALL_LENS = {
+    "channels": 8,
+    "extraction_blocks": 0,
+    "backward_blocks": 1,
+    "forward_blocks": 1,
+    "reconstruction_blocks": 0,
+    "head_dim": 4,
+    "alignment_window_size": 4,
+    "search_radius": 1,
+    "attention_layers": 1,
+    "global_grid": 2,
+    "semantic_token_dim": 32,
+    "semantic_feature_dim": 32,
+}
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    small_condenser_config: dict[str, Any],
+    small_distiller_config: dict[str, Any],
+    randomize: Callable[..., nn.Module],
+) -> Path:
+    """Clips to train and validate on, the condenser's configuration, and a Semantic Lens with its distiller."""
+    folder = tmp_path_factory.mktemp("training")
+    rng = np.random.default_rng(0)
+    for clip in ("train/first", "train/second", "validation"):
+        (folder / clip).mkdir(parents=True)
+        for i in range(5):
+            Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / clip / f"{i}.png")
+    (folder / "condenser.json").write_text(json.dumps(small_condenser_config | FEWER_LEVELS))
+    torch.manual_seed(0)
+    lens = randomize(SemanticLens(**SMALL_LENS))
+    pipeline = SemanticLensPipeline(lens, SemanticDistiller(**small_distiller_config))
+    pipeline.to(dtype=torch.float16).save_pretrained(folder / "lens")
+    return folder
+
+
+def launch(folder: Path, output: str, *extra: str, model: list[str] | None = None) -> None:
+    """Runs the script to its end."""
+    if model is None:
+        model = ["--preset", "tiny", "--condenser_config", "condenser.json", "--prior", "lens"]
+        model += ["--distiller", "lens/semantic_distiller"]
+    arguments = [str(SCRIPT), *model, "--train_data_dir", "train", "--output_dir", output, "--use_ema"]
+    arguments += ["--resolution", "32", "--num_frames", "2", "--train_batch_size", "2", "--max_train_steps", "3"]
+    arguments += ["--dataloader_num_workers", "0", "--lr_warmup_steps", "1", "--logging_steps", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        patch.setattr("sys.argv", [*arguments, *extra])
+        AcceleratorState._reset_state(reset_partial_state=True)  # as in a new process
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        finally:
+            AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def losses(folder: Path, output: str) -> list[tuple[int, float, float]]:
+    lines = [json.loads(line) for line in (folder / output / "train_log.jsonl").read_text().splitlines()]
+    return [(line["step"], line["loss"], line["lr"]) for line in lines]
+
+
+def weights(folder: Path, output: str, component: str = "pixel_condenser") -> dict[str, Tensor]:
+    return load_file(folder / output / component / WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def whole_run(folder: Path) -> str:
+    """An uninterrupted run with validation."""
+    launch(folder, "whole", "--channels_last", "--validation_data", "validation", "--validation_steps", "3")
+    return "whole"
+
+
+def test_exported_pipeline_is_seeclear_star_with_the_given_prior(folder: Path, whole_run: str) -> None:
+    for file in (WEIGHTS, "config.json"):
+        exported, given = (folder / path / file for path in (f"{whole_run}/prior", "lens/semantic_lens"))
+        if file == WEIGHTS:
+            assert exported.read_bytes() == given.read_bytes()
+        else:
+            ours, theirs = (json.loads(path.read_text()) for path in (exported, given))
+            assert {k: v for k, v in ours.items() if k[0] != "_"} == {k: v for k, v in theirs.items() if k[0] != "_"}
+    files = sorted(path.parent.name for path in (folder / whole_run).glob(f"*/{WEIGHTS}"))
+    assert files == ["pixel_condenser", "prior", "semantic_distiller"]  # nothing twice
+    pipeline = SeeClearPipeline.from_pretrained(folder / whole_run, dtype=torch.float32)
+    assert type(pipeline.prior) is SemanticLens
+    pipeline.set_progress_bar_config(disable=True)
+    video, generator = torch.rand(3, 3, 8, 12), torch.Generator()
+    frames = pipeline(video, generator=generator.manual_seed(0), output_type="pt").frames
+    assert frames.shape == (1, 3, 3, 32, 48)
+    pipeline.register_modules(prior=None)
+    assert not torch.equal(pipeline(video, generator=generator.manual_seed(0), output_type="pt").frames, frames)
+    card = (folder / whole_run / "README.md").read_text()
+    assert "| parameters of `prior` |" in card and "[SeeClear\\*](https" in card and "| prior | lens |" in card
+
+
+def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, whole_run: str) -> None:
+    launch(folder, "resumed", "--channels_last", "--max_train_minutes", "0")
+    launch(folder, "resumed", "--channels_last", "--resume_from_checkpoint", "latest")
+    assert losses(folder, "resumed") == losses(folder, whole_run)
+    for component in ("pixel_condenser", "prior"):
+        ours, theirs = weights(folder, "resumed", component), weights(folder, whole_run, component)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_saved_pipeline_keeps_its_prior_in_all_stages(folder: Path, whole_run: str) -> None:
+    model = ["--pretrained_model_name_or_path", whole_run]
+    launch(folder, "joint", "--stage", "joint", "--max_train_steps", "1", "--lr_warmup_steps", "0", model=model)
+    launch(
+        folder,
+        "named",
+        "--stage",
+        "joint",
+        "--max_train_steps",
+        "1",
+        "--lr_warmup_steps",
+        "0",
+        model=[*model, "--prior", "lens"],
+    )
+    assert losses(folder, "joint") == losses(folder, "named")
+    ours, theirs = weights(folder, "joint", "prior"), weights(folder, "lens", "semantic_lens")
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    before, after = weights(folder, whole_run), weights(folder, "joint")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_wrong_priors_end_the_run_in_one_line(folder: Path, whole_run: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        launch(folder, "wrong", model=["--preset", "tiny", "--prior", "lens"])
+    assert "`prior` 'lens' was trained with another Semantic Distiller than the pipeline's" in capfd.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        launch(folder, "wrong", model=["--pretrained_model_name_or_path", whole_run, "--train_distiller", "all"])
+    assert "`train_distiller` is 'all'; it must be 'nothing' where the prior works" in capfd.readouterr().err
+    assert not list((folder / "wrong").glob("checkpoint-*"))

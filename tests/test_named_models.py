@@ -1,0 +1,136 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Models by the names of shipped weights: those that are shipped, and small ones of every kind in their place."""
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from typer.testing import CliRunner
+
+from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
+from seeclear.cli import app
+from seeclear.pipelines.loading import SHIPPED_WEIGHTS
+
+ROOT = Path(__file__).parent.parent
+NAMES = ("seeclear-tiny", "semantic-lens-tiny", "seeclear-star-tiny")
+LARGEST_FILE = 16 * 2**20
+SMALL_LENS = {
+    "channels": 8,
+    "extraction_blocks": 0,
+    "backward_blocks": 1,
+    "forward_blocks": 1,
+    "reconstruction_blocks": 0,
+    "head_dim": 4,
+    "alignment_window_size": 4,
+    "search_radius": 1,
+    "attention_layers": 1,
+    "semantic_token_dim": 32,
+    "semantic_feature_dim": 32,
+}
+
+
+@pytest.fixture
+def shelf(
+    small_components: dict[str, Any],
+    randomize: Callable[..., nn.Module],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """Small pipelines under the names, where the shipped weights are looked for."""
+    folder = tmp_path / "weights"
+    lens = randomize(SemanticLens(**SMALL_LENS)).eval()
+    distiller = small_components["semantic_distiller"]
+    pipelines = {
+        "seeclear-tiny": SeeClearPipeline(**small_components, clip_length=2),
+        "semantic-lens-tiny": SemanticLensPipeline(lens, distiller, clip_length=3),
+        "seeclear-star-tiny": SeeClearPipeline(**small_components, prior=lens, clip_length=2),
+    }
+    for name in NAMES:
+        pipelines[name].save_pretrained(folder / name)
+    monkeypatch.setattr("seeclear.pipelines.loading.SHIPPED_WEIGHTS", folder)
+    return folder
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A folder of three frames of 64x48."""
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    scene = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    for i in range(3):
+        Image.fromarray(np.roll(scene, i, axis=1)).save(folder / f"{i}.png")
+    return folder
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SHIPPED_WEIGHTS.iterdir() if path.is_dir()))
+def test_shipped_weights_are_complete_and_small(name: str) -> None:
+    folder = SHIPPED_WEIGHTS / name
+    pipeline = load_pipeline(name)
+    assert isinstance(pipeline, SemanticLensPipeline if "lens" in name else SeeClearPipeline) and pipeline.scale == 4
+    assert ("star" in name) == isinstance(getattr(pipeline, "prior", None), SemanticLens)
+    assert all(path.stat().st_size < LARGEST_FILE for path in folder.rglob("*"))
+    last = (folder / "pipeline.py").read_text().splitlines()[-1]
+    assert last.startswith(f"from seeclear import {type(pipeline).__name__}")
+    assert f"# {name}" in (folder / "README.md").read_text()
+    parts = {name for name, part in pipeline.components.items() if isinstance(part, nn.Module)}
+    assert {path.parent.name for path in folder.rglob("*.safetensors")} == parts
+
+
+def test_shipped_models_share_one_distiller() -> None:
+    """A prior works with the distiller that it was trained with."""
+    states = [
+        load_pipeline(path.name).semantic_distiller.state_dict() for path in SHIPPED_WEIGHTS.iterdir() if path.is_dir()
+    ]
+    for state in states[1:]:
+        assert all(torch.equal(state[name], value) for name, value in states[0].items())
+
+
+def test_the_command_line_takes_every_kind_of_model_by_name(shelf: Path, clip: Path, tmp_path: Path) -> None:
+    pictures = {}
+    for name in NAMES:
+        output = run("upscale", clip, tmp_path / name, "--model", name, "--device", "cpu")
+        assert "error" not in output.lower()
+        with Image.open(next((tmp_path / name).glob("*.png"))) as picture:
+            assert picture.size == (256, 192)
+            pictures[name] = np.asarray(picture)
+        parts = {path.parent.name for path in (shelf / name).rglob("*.safetensors")}
+        shown = run("info", "--model", name, "--device", "cpu")
+        assert all(part in shown for part in parts)
+    assert len({picture.tobytes() for picture in pictures.values()}) == 3
+    output = run("evaluate", clip, "--device", "cpu", "--metrics", "psnr", *(f"--model={name}" for name in NAMES))
+    assert all(f"| {name}" in output for name in NAMES)
+
+
+def test_benchmark_of_models(
+    shelf: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--height", "8", "--width", "12", "--timed_frames", "3", "--device", "cpu"]
+    options += ["--json", str(tmp_path / "models.json"), "--picture", str(tmp_path / "models.png")]
+    monkeypatch.setattr("sys.argv", ["models.py", str(clip), *options])
+    runpy.run_path(str(ROOT / "benchmarks" / "models.py"), run_name="__main__")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["", "parameters", "PSNR-Y, dB", "frame-difference error", "s per frame of 48x32"]
+    assert [row[0] for row in rows[2:]] == ["bicubic", "semantic-lens-tiny", "seeclear-tiny", "seeclear-star-tiny"]
+    assert all(float(row[-1]) >= 0 and row[2] and row[3] for row in rows[2:])
+    report = json.loads((tmp_path / "models.json").read_text())
+    assert set(report["cost"]["seeclear-star-tiny"]["parameters"]) == {
+        "pixel_condenser",
+        "semantic_distiller",
+        "prior",
+    }
+    assert report["evaluation"]["mean"].keys() == report["cost"].keys()
+    with Image.open(tmp_path / "models.png") as picture:
+        assert picture.width == 5 * 2 * 64  # bicubic, three models, the original; twice as large

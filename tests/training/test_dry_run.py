@@ -1,0 +1,109 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.checkpoint import checkpoint
+
+from seeclear.training.dry_run import StepPlan, dry_run, measure_step
+
+MIB = 2**20
+SIDE = 512
+BATCH = 2048
+ACTIVATION = 4 * BATCH * SIDE
+WEIGHT = 4 * SIDE * SIDE
+
+
+class Chain(nn.Module):
+    """Linear layers without bias, each followed by a sigmoid, which keeps its result."""
+
+    def __init__(self, recompute: bool = False) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(SIDE, SIDE, bias=False) for _ in range(4))
+        self.recompute = recompute
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        for i in (0, 2):
+            if self.recompute:
+                hidden_states = checkpoint(self.pair, i, hidden_states, use_reentrant=False)
+            else:
+                hidden_states = self.pair(i, hidden_states)
+        return hidden_states
+
+    def pair(self, first: int, hidden_states: Tensor) -> Tensor:
+        for layer in self.layers[first : first + 2]:
+            hidden_states = layer(hidden_states).sigmoid()
+        return hidden_states
+
+
+def plan(recompute: bool = False) -> StepPlan:
+    model = Chain(recompute)
+
+    def step(network: Callable[..., Any]) -> Tensor:
+        return network(torch.rand(BATCH, SIDE)).sum()
+
+    return StepPlan({"chain": model}, model, step)
+
+
+def test_counts_by_hand() -> None:
+    memory = measure_step(plan())
+    assert memory.saved == 5 * ACTIVATION  # the input and four sigmoids; linear layers keep the same tensors
+    # the fifth gradient of an activation is made while four activations are still kept, and gradients pile up
+    assert memory.saved < memory.peak <= memory.saved + 3 * ACTIVATION + 4 * WEIGHT
+
+
+def test_without_contents_it_counts_the_same_and_allocates_nothing() -> None:
+    for recompute in (False, True):
+        real = measure_step(plan(recompute))
+        with FakeTensorMode():
+            assert measure_step(plan(recompute)) == real
+
+
+def test_gradient_checkpointing_keeps_less() -> None:
+    whole, recomputed = measure_step(plan()), measure_step(plan(recompute=True))
+    assert recomputed.saved == 2 * ACTIVATION  # what goes into the two parts
+    assert recomputed.peak < whole.peak
+    assert recomputed.peak >= recomputed.saved + 2 * ACTIVATION  # a part is worked out again
+
+
+def test_bf16_keeps_half_and_the_lowered_weights() -> None:
+    with FakeTensorMode():
+        memory = measure_step(plan(), torch.bfloat16)
+    assert memory.saved == 5 * ACTIVATION / 2 + 3 * WEIGHT / 2  # the first layer's is needed for no gradient
+
+
+def test_gradients_of_the_batches_before_stay() -> None:
+    assert measure_step(plan(), batches=2).peak >= measure_step(plan(), batches=1).peak + 3 * WEIGHT
+
+
+@pytest.mark.parametrize(("processes", "ema"), [(1, False), (4, True)])
+def test_table(processes: int, ema: bool) -> None:
+    args = argparse.Namespace(
+        train_batch_size=BATCH, num_frames=1, resolution=SIDE, use_ema=ema, gradient_accumulation_steps=1,
+        gradient_checkpointing=False, channels_last=False,
+    )  # fmt: skip
+
+    def make(_: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
+        with mode:
+            planned = plan()
+        frozen = nn.Linear(SIDE, 2 * SIDE, bias=False)
+        return StepPlan({**planned.components, "frozen": frozen}, planned.model, planned.step)
+
+    text = dry_run(args, make, "no", processes)
+    table = {
+        row[0]: row[1:] for row in ([c.strip() for c in line.split("|")[1:-1]] for line in text.splitlines()) if row
+    }
+    assert table["chain"] == [f"{SIDE * SIDE * 4:,}"] * 2 and table["frozen"] == [f"{SIDE * SIDE * 2:,}", "0"]
+    assert table["all"] == [f"{SIDE * SIDE * 6:,}", f"{SIDE * SIDE * 4:,}"]
+    assert table["weights"] == ["6"] and table["optimiser state (AdamW)"] == ["8"] and table["gradients"] == ["4"]
+    assert table["activations kept for the backward pass"] == [f"{5 * ACTIVATION / MIB:.0f}"]
+    assert ("moving average of the weights" in table) == ema and ("gradient buckets of DDP" in table) == (
+        processes > 1
+    )
+    lasting = 6 + 8 + (8 if ema else 0)
+    most = float(table["**most at one time in a step**"][0].strip("*").replace(",", ""))
+    assert most == pytest.approx(lasting + measure_step(plan()).peak / MIB, abs=1)

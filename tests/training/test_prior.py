@@ -1,0 +1,165 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from PIL import Image
+from torch import Tensor, nn
+
+from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
+from seeclear.data import ClipDataset, FrameFolder
+from seeclear.pipelines.streaming import Clip, StreamSettings, Tile
+from seeclear.resize import imresize
+from seeclear.training.lens_semantics import LensSemantics
+from seeclear.training.prior import TrainingPrior, set_prior, split_places
+from seeclear.training.semantics import SemanticsCache
+
+SMALL_LENS = {
+    "channels": 8,
+    "extraction_blocks": 0,
+    "backward_blocks": 1,
+    "forward_blocks": 1,
+    "reconstruction_blocks": 0,
+    "head_dim": 4,
+    "alignment_window_size": 4,
+    "search_radius": 1,
+    "attention_layers": 1,
+    "global_grid": 2,
+    "semantic_token_dim": 32,
+    "semantic_feature_dim": 32,
+}
+FRAMES = 6
+
+
+class Remembering(ModelMixin, ConfigMixin):
+    """A prior that knows nothing of semantics: nearest neighbours; it keeps the shapes that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+        self.shapes: list[tuple[int, ...]] = []
+
+    def forward(self, low_res: Tensor) -> Tensor:
+        self.shapes.append(tuple(low_res.shape))
+        return self.gain * nn.functional.interpolate(low_res, scale_factor=(1, 4, 4))
+
+
+@pytest.fixture
+def pipe(small_components: dict[str, Any], randomize: Callable[..., nn.Module]) -> SeeClearPipeline:
+    lens = randomize(SemanticLens(**SMALL_LENS), seed=3)
+    return SeeClearPipeline(**small_components, prior=lens.eval(), clip_length=3)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> FrameFolder:
+    rng = np.random.default_rng(0)
+    scene = rng.integers(0, 200, (64, 64, 3))
+    for i in range(FRAMES):
+        frame = (scene + rng.integers(0, 50, scene.shape)).astype(np.uint8)
+        Image.fromarray(frame).save(tmp_path / f"{i}.png")
+    return FrameFolder(tmp_path)
+
+
+def _low_res(source: FrameFolder, frames: list[int]) -> Tensor:
+    """Whole frames of the source as training samples show them, (1, F, 3, 16, 16) in [-1, 1]."""
+    clips = ClipDataset([source], clip_length=FRAMES, crop_size=16, num_samples=60, cut_threshold=256)
+    for index in range(60):
+        sample = clips[index]
+        if sample["place"].tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0]:
+            return sample["low_res"][None, frames].float() / 127.5 - 1
+    raise AssertionError("no sample without augmentation")
+
+
+def _in_use(pipe: SeeClearPipeline, low_res: Tensor) -> Tensor:
+    """y of one clip as the pipeline makes it."""
+    run = pipe._start(1, None, "clip", None, None, StreamSettings(), None)
+    with torch.no_grad():
+        context = run.begin_clip(Clip((low_res + 1) / 2, 0, {}))
+        return run._enlarge(context, Tile(0, low_res.shape[-2], 0, low_res.shape[-1]))
+
+
+def test_a_crop_of_a_whole_frame_gets_what_the_pipeline_starts_from(
+    pipe: SeeClearPipeline, source: FrameFolder
+) -> None:
+    """Semantics are kept in 16 bits in training: that far from the pipeline's, and no further."""
+    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=SMALL_LENS["global_grid"])
+    prior = TrainingPrior(pipe.prior, semantics, num_clips=1)
+    low_res = _low_res(source, [1, 2, 3])
+    place = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, 0]])
+    y, expected, bicubic = prior(low_res, place), _in_use(pipe, low_res), imresize(low_res, scale=4)
+    assert y.dtype == torch.float32 and not y.requires_grad
+    assert (y - expected).abs().max() < 1e-3 * (expected - bicubic).abs().max()
+    backwards = place.clone()
+    backwards[0, 8] = 1
+    y = prior(low_res.flip(1), backwards)
+    expected = _in_use(pipe, low_res.flip(1))
+    assert (y - expected).abs().max() < 1e-3 * (expected - bicubic.flip(1)).abs().max()
+
+
+@pytest.mark.parametrize("backwards", [0, 1])
+def test_consecutive_clips_are_enlarged_one_by_one(
+    backwards: int, pipe: SeeClearPipeline, source: FrameFolder
+) -> None:
+    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=SMALL_LENS["global_grid"])
+    order = list(range(FRAMES))[:: -1 if backwards else 1]
+    low_res = _low_res(source, order)
+    y = TrainingPrior(pipe.prior, semantics, num_clips=2)(low_res, torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, backwards]]))
+    for part in (slice(0, 3), slice(3, 6)):
+        expected = _in_use(pipe, low_res[:, part])
+        detail = (expected - imresize(low_res[:, part], scale=4)).abs().max()
+        assert (y[:, part] - expected).abs().max() < 1e-3 * detail
+
+
+def test_places_of_consecutive_clips_by_hand() -> None:
+    places = torch.tensor([[4, 10, 2, 7, 8, 0, 1, 0, 0], [5, 20, 1, 7, 8, 0, 1, 0, 1]])
+    first, second = split_places(places, num_clips=2, clip_length=3)
+    assert first.tolist() == [[4, 10, 2, 7, 8, 0, 1, 0, 0], [5, 23, 1, 7, 8, 0, 1, 0, 1]]
+    assert second.tolist() == [[4, 16, 2, 7, 8, 0, 1, 0, 0], [5, 20, 1, 7, 8, 0, 1, 0, 1]]
+    assert torch.equal(split_places(places, 1, 6)[0], places)
+
+
+def test_other_priors_see_the_frames_alone_and_none_is_bicubic() -> None:
+    low_res = torch.rand(2, 4, 3, 8, 12) * 2 - 1
+    places, cache = torch.zeros(2, 9, dtype=torch.int64), SemanticsCache(SimpleNamespace(), [])  # type: ignore[arg-type]
+    assert torch.equal(TrainingPrior(None, cache, 2)(low_res, places), imresize(low_res, scale=4))
+    model = Remembering()
+    y = TrainingPrior(model, cache, 2)(low_res, places)
+    assert model.shapes == [(2, 2, 3, 8, 12)] * 2 and not model.gain.requires_grad
+    assert torch.equal(y, nn.functional.interpolate(low_res, scale_factor=(1, 4, 4)))
+
+
+def test_a_lens_is_taken_from_its_folder_or_its_pipelines(pipe: SeeClearPipeline, tmp_path: Path) -> None:
+    lens = pipe.prior
+    lens.save_pretrained(tmp_path / "lens")
+    saved = SemanticLensPipeline(lens, pipe.semantic_distiller)
+    saved.save_pretrained(tmp_path / "pipeline")
+    for name in ("lens", "pipeline"):
+        pipe.register_modules(prior=None)
+        set_prior(pipe, tmp_path / name)
+        assert type(pipe.prior) is SemanticLens and pipe.config.prior == ("seeclear", "SemanticLens")
+        ours, theirs = pipe.prior.state_dict(), lens.state_dict()
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_wrong_priors_are_named(
+    pipe: SeeClearPipeline, small_distiller_config: dict[str, Any], tmp_path: Path
+) -> None:
+    other = SemanticDistiller(**small_distiller_config)
+    SemanticLensPipeline(pipe.prior, other).save_pretrained(tmp_path / "other")
+    with pytest.raises(ValueError, match="other' was trained with another Semantic Distiller"):
+        set_prior(pipe, tmp_path / "other")
+    SemanticLens(**SMALL_LENS | {"semantic_token_dim": 16}).save_pretrained(tmp_path / "narrow")
+    with pytest.raises(ValueError, match="`prior` has a `semantic_token_dim` of 16; in this pipeline it must be 32"):
+        set_prior(pipe, tmp_path / "narrow")
+    SemanticLens(**SMALL_LENS | {"scale": 2}).save_pretrained(tmp_path / "twice")
+    with pytest.raises(ValueError, match="`prior` has a `scale` of 2; in this pipeline it must be 4"):
+        set_prior(pipe, tmp_path / "twice")
+    with pytest.raises(ValueError, match="'seeclear-tiny', a SeeClearPipeline; it must be a SemanticLens"):
+        set_prior(pipe, "seeclear-tiny")
+    with pytest.raises(ValueError, match="'no-such-lens'"):
+        set_prior(pipe, "no-such-lens")
