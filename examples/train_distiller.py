@@ -29,7 +29,8 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from seeclear import SemanticDistiller
-from seeclear.data.instances import AnnotatedClip, InstanceClips, read_annotated_clip, read_instance_list
+from seeclear.data.instance_list import read_instance_list
+from seeclear.data.instances import AnnotatedClip, InstanceClips, read_annotated_clip
 from seeclear.models.presets import PRESETS
 from seeclear.runtime import keep_freed_memory
 from seeclear.training.backbones import load_mobilenet_v2
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--data_root", required=True, help="the folder the paths in --instance_list are in")
     add("--validation_clips", nargs="*", default=[], help="names of annotated clips to validate on, never trained on")
     add("--num_frames", type=int, default=3, help="frames in a clip")
+    add("--max_frame_step", type=int, default=2, help="frames of a training clip are up to so many frames apart")
     add("--height", type=int, default=120, help="of the LR frames in pixels")
     add("--width", type=int, default=208, help="of the LR frames in pixels")
     add("--working_size", type=int, nargs=2, metavar=("H", "W"), help="segment frames at about H x W pixels; the "
@@ -92,7 +94,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses and checks the arguments; ends the process with code 2 and one line if they are wrong."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    for name in ("num_frames", "train_batch_size", "max_train_steps", "checkpoints_total_limit", "height", "width"):
+    for name in ("num_frames", "train_batch_size", "max_train_steps", "max_frame_step",
+                 "checkpoints_total_limit", "height", "width"):  # fmt: skip
         if getattr(args, name) < 1:
             parser.error(f"--{name} is {getattr(args, name)}; it must be at least 1")
     if args.preset not in PRESETS:
@@ -190,6 +193,7 @@ class Trainer:
             size=(args.height, args.width),
             num_samples=args.max_train_steps * self._clips_per_step,
             seed=args.seed,
+            max_frame_step=args.max_frame_step,
         )
         backbone: list[nn.Parameter] = []
         others: list[nn.Parameter] = []

@@ -1,12 +1,11 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Clips with instance masks to train the Semantic Distiller on: annotated clips, and their objects pasted over each
-other and over photographs.
+"""Clips with instance masks to train the Semantic Distiller on: annotated clips and photographs, and their objects
+pasted over each other.
 
 Pasting gives what annotations of one object a clip can't: several instances at once, that cover each other and keep
 their identity while they move.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,25 +23,30 @@ from .sources import image_files, read_image
 
 MAX_INSTANCES = 6
 """Instances in a sample: the annotated object and up to five pasted ones."""
+UNKNOWN = -1
+"""Label of an object of which it is not known what it is."""
 LEAST_VISIBLE = 0.002
 """An instance counts if it covers this share of the clip's pixels."""
 
 
 @dataclass(frozen=True)
 class AnnotatedClip:
-    """A clip at LR size with the mask of one object.
+    """A clip at LR size with the masks of its objects.
 
     Attributes:
         name: of the clip.
-        label: what the object is.
-        frames: uint8 (N, 3, h, w).
-        masks: float16 (N, 1, h, w), the object's share of every pixel.
+        label: what the objects are; "" if that is not known.
+        frames: uint8 (N, 3, h, w); one for a photograph.
+        masks: float16 (N, n, h, w), the share of every pixel that each object has.
+        group: training draws from all groups equally often, and from all clips of a group; clips without group are
+            grouped by label.
     """
 
     name: str
     label: str
     frames: Tensor
     masks: Tensor
+    group: str = ""
 
 
 def read_annotated_clip(frames_dir: Path, masks_dir: Path, label: str = "", scale: int = 4) -> AnnotatedClip:
@@ -68,48 +72,11 @@ def read_annotated_clip(frames_dir: Path, masks_dir: Path, label: str = "", scal
     return AnnotatedClip(frames_dir.name, label, torch.stack(frames), torch.stack(masks))
 
 
-def read_instance_list(list_file: str | Path, data_dir: str | Path) -> tuple[list[AnnotatedClip], list[Tensor]]:
-    """The annotated clips and the backgrounds that a JSON file lists.
-
-    The file is `{"frames": folder, "masks": folder, "clips": {name: label, ...}, "backgrounds": [folder, ...]}` with
-    paths relative to `data_dir`; backgrounds are photographs, reduced to 240 rows or columns, whichever is shorter.
-
-    Raises:
-        ValueError: the file is missing or malformed, or what it lists is.
-    """
-    path = Path(list_file)
-    if not path.is_file():
-        raise ValueError(f"`list_file` must be a file, but {str(list_file)!r} is not.")
-    try:
-        spec = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"`list_file` {str(list_file)!r} is not JSON: {error}") from error
-    if not isinstance(spec, dict) or not {"frames", "masks", "clips"} <= set(spec) or not spec["clips"]:
-        raise ValueError(f"`list_file` {str(list_file)!r} must have 'frames', 'masks' and 'clips', and name a clip.")
-    root = Path(data_dir)
-    clips = [
-        read_annotated_clip(root / spec["frames"] / name, root / spec["masks"] / name, label)
-        for name, label in spec["clips"].items()
-    ]
-    backgrounds = []
-    for folder in spec.get("backgrounds", []):
-        for file in image_files(root / folder):
-            with Image.open(file) as opened:
-                opened.draft("RGB", (640, 640))
-                image = opened.convert("RGB")
-                scale = 240 / min(image.size)
-                image = image.resize(
-                    (round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC
-                )
-                backgrounds.append(torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1))
-    return clips, backgrounds
-
-
 class InstanceSample(TypedDict):
     """A clip with its instances.
 
     `low_res` uint8 (F, 3, h, w), degraded; `clean` uint8, the same before; `masks` float (MAX_INSTANCES, F, h, w) in
-    [0, 1], the first `count` are used; `labels` int64 (MAX_INSTANCES,).
+    [0, 1], the first `count` are used; `labels` int64 (MAX_INSTANCES,), `UNKNOWN` where the object has no label.
     """
 
     low_res: Tensor
@@ -123,7 +90,7 @@ class InstanceClips(Dataset[InstanceSample]):
     """An endless choice of clips with instances: sample i depends on `seed` and i alone.
 
     Args:
-        clips: annotated clips.
+        clips: annotated clips and photographs.
         backgrounds: photographs uint8 (3, h, w) over which objects are pasted as well.
         vocabulary: the labels, in the order of their indices.
         clip_length: frames in a sample, F.
@@ -150,14 +117,15 @@ class InstanceClips(Dataset[InstanceSample]):
         if not clips:
             raise ValueError("`clips` must hold at least one clip, but is empty.")
         for clip in clips:
-            if clip.label not in vocabulary:
+            if clip.label and clip.label not in vocabulary:
                 raise ValueError(f"The clip {clip.name!r} is labelled {clip.label!r}; `vocabulary` lacks that.")
-            if len(clip.frames) < clip_length:
+            if 1 < len(clip.frames) < clip_length:
                 raise ValueError(f"The clip {clip.name!r} has {len(clip.frames)} frames; a sample has {clip_length}.")
         self.clips, self.backgrounds, self.vocabulary = list(clips), list(backgrounds), list(vocabulary)
-        self._by_label = [
-            [clip for clip in self.clips if clip.label == label] for label in sorted({clip.label for clip in clips})
-        ]
+        groups: dict[tuple[str, str], list[AnnotatedClip]] = {}
+        for clip in clips:
+            groups.setdefault((clip.group, "" if clip.group else clip.label), []).append(clip)
+        self._groups = [groups[kind] for kind in sorted(groups)]
         self.clip_length, self.size, self.num_samples = clip_length, size, num_samples
         self.seed, self.max_frame_step = seed, max_frame_step
 
@@ -176,20 +144,23 @@ class InstanceClips(Dataset[InstanceSample]):
             masks, labels = [], []
         else:
             clip = self._choose(rng)
-            frames, mask, label = self._draw(rng, clip)
-            view = self._view(torch.cat([frames, mask], dim=1), self._window(rng, frames.shape[-2:]))
-            canvas, masks, labels = _recolour(rng, view[:, :3]), [view[:, 3]], [label]
+            frames, shown, label = self._draw(rng, clip)
+            window = self._window(rng, frames.shape[-2:], moving=len(clip.frames) == 1)
+            view = self._view(torch.cat([frames, shown], dim=1), window)
+            canvas, masks = _recolour(rng, view[:, :3]), list(view[:, 3:].unbind(dim=1))
+            labels = [label] * len(masks)
         alike = self._choose(rng) if rng.random() < 0.5 else None  # several of a kind are several instances too
         for _ in range(pasted):
             colour, alpha, label = self._object(rng, alike or self._choose(rng), rng.uniform(0.15, 0.8))
             if masks and rng.random() < 0.5:  # behind the first one, which is annotated most often
-                alpha = alpha * (1 - masks[0][:, None])
-                colour = colour * (1 - masks[0][:, None])
+                alpha, colour = (layer * (1 - masks[0][:, None]) for layer in (alpha, colour))
             canvas = canvas * (1 - alpha) + colour
             masks = [under * (1 - alpha[:, 0]) for under in masks] + [alpha[:, 0]]
             labels.append(label)
 
-        kept = [i for i, mask in enumerate(masks) if float(mask.mean()) >= LEAST_VISIBLE]
+        shares = [float(mask.mean()) for mask in masks]
+        kept = [i for i, share in enumerate(shares) if share >= LEAST_VISIBLE]
+        kept = sorted(sorted(kept, key=lambda i: -shares[i])[:MAX_INSTANCES])
         all_masks = torch.zeros(MAX_INSTANCES, self.clip_length, *self.size)
         all_labels = torch.zeros(MAX_INSTANCES, dtype=torch.int64)
         for position, i in enumerate(kept):
@@ -204,28 +175,35 @@ class InstanceClips(Dataset[InstanceSample]):
         }
 
     def _choose(self, rng: np.random.Generator) -> AnnotatedClip:
-        """A clip: every label is equally likely, and every clip of a label."""
-        clips = self._by_label[int(rng.integers(len(self._by_label)))]
+        """A clip: every group is equally likely, and every clip of a group."""
+        clips = self._groups[int(rng.integers(len(self._groups)))]
         return clips[int(rng.integers(len(clips)))]
 
     def _object(self, rng: np.random.Generator, clip: AnnotatedClip, extent: float) -> tuple[Tensor, Tensor, int]:
         """An object of `clip` cut out and put somewhere, `extent` of the frame long: its colour times its opacity
         (F, 3, h, w), opacity (F, 1, h, w), label.
         """
-        frames, mask, label = self._draw(rng, clip)
+        frames, masks, label = self._draw(rng, clip)
+        one = int(rng.integers(masks.shape[1]))
+        mask = masks[:, one : one + 1]
         layer = self._view(torch.cat([frames * mask, mask], dim=1), self._placement(rng, mask, extent))
         alpha = layer[:, 3:]
         return _recolour(rng, layer[:, :3] / alpha.clamp(min=1e-3)) * alpha, alpha, label
 
     def _draw(self, rng: np.random.Generator, clip: AnnotatedClip) -> tuple[Tensor, Tensor, int]:
         """Some frames of `clip`, float in [0, 1], with masks and label, half the time backwards."""
+        label = self.vocabulary.index(clip.label) if clip.label else UNKNOWN
+        if len(clip.frames) == 1:
+            still = clip.frames.float() / 255, clip.masks.float()
+            frames, masks = (part.expand(self.clip_length, -1, -1, -1) for part in still)
+            return frames, masks, label
         gaps = max(1, self.clip_length - 1)
         step = int(rng.integers(1, min(self.max_frame_step, max(1, (len(clip.frames) - 1) // gaps)) + 1))
         start = int(rng.integers(0, len(clip.frames) - (self.clip_length - 1) * step))
         chosen = torch.arange(self.clip_length) * step + start
         if rng.random() < 0.5:
             chosen = chosen.flip(0)
-        return clip.frames[chosen].float() / 255, clip.masks[chosen].float(), self.vocabulary.index(clip.label)
+        return clip.frames[chosen].float() / 255, clip.masks[chosen].float(), label
 
     def _window(self, rng: np.random.Generator, size: Sequence[int], moving: bool = False) -> Tensor:
         """Affine maps (F, 2, 3) of a window into frames of `size`: 50 to 100 % of its sides, half of them mirrored."""

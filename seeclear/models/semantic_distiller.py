@@ -20,6 +20,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from .instance_tokens import InstanceEncoderDecoder
+from .motion import MotionHead
 from .pretrained_segmenters import read_segmenter
 from .segmenters import STRIDE, Segmentation, Segmenter, build_segmenter
 
@@ -73,6 +74,8 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
             else the stored entries are classes, beside one for "no object".
         working_size: frames are brought to about this many pixels (height x width) before they are segmented, and are
             enlarged at most four times; a segmenter that takes one size only (VideoMT) gets that.
+        motion: what moves against the background, and the frames' colours, add to the pixels that masks are made of.
+            Tokens and features stay those of single frames.
 
     Raises:
         ValueError: `num_tokens` exceeds the number of queries, the vocabulary is empty or names an entry twice, or the
@@ -93,6 +96,7 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         text_dim: int = 64,
         open_vocabulary: bool = False,
         working_size: int = 224 * 384,
+        motion: bool = False,
     ) -> None:
         super().__init__()
         _check_names(vocabulary)
@@ -116,6 +120,7 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         self.instances = InstanceEncoderDecoder(self.token_dim, num_clip_tokens, heads, instance_layers)
         same = self.token_dim == self.feature_dim
         self.clip_token_to_pixel = nn.Identity() if same else nn.Linear(self.token_dim, self.feature_dim)
+        self.motion_head = MotionHead(self.feature_dim) if motion else None
 
     @classmethod
     def from_segmenter(
@@ -196,6 +201,9 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
 
         features = self.feature_projection(segmented.features.flatten(0, 1)).unflatten(0, low_res.shape[:2])
         clip_tokens, clip_masks = self.follow(tokens, features)
+        by_motion = self.masks_by_motion(tokens, clip_tokens, features, low_res)
+        if by_motion is not None:
+            masks, clip_masks = masks + by_motion[0], clip_masks + by_motion[1]
         fields = (tokens, features, scores, masks, labels, clip_tokens, clip_masks)
         return SemanticDistillerOutput(*fields) if return_dict else fields
 
@@ -216,6 +224,19 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         clip_tokens = self.instances(tokens)
         clip_masks = torch.einsum("bkd,bfdhw->bfkhw", self.clip_token_to_pixel(clip_tokens), features)
         return clip_tokens, clip_masks
+
+    def masks_by_motion(
+        self, tokens: Tensor, clip_tokens: Tensor, features: Tensor, low_res: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """What motion and colours add to the mask logits of the frame-wise tokens (B, F, K, h, w) and of the clip-wise
+        ones (B, F, K_c, h, w); None for a distiller without `motion`. Arguments as everywhere in this class.
+        """
+        if self.motion_head is None:
+            return None
+        change = self.motion_head(features, low_res / 2 + 0.5)
+        one_by_one, over_time = self.clip_token_to_pixel(tokens), self.clip_token_to_pixel(clip_tokens)
+        frame_wise = torch.einsum("bfkd,bfdhw->bfkhw", one_by_one, change)
+        return frame_wise, torch.einsum("bkd,bfdhw->bfkhw", over_time, change)
 
     def similarity(self, queries: Tensor, vocabulary_embeddings: Tensor | None = None) -> Tensor:
         """`queries` (..., D_q) -> (..., V): cosine similarities (eq. 8) where the vocabulary is open, else the

@@ -66,6 +66,17 @@ def mask_losses(logits: Tensor, masks: Tensor, label_cost: Tensor | None = None)
     return next(both), next(both), tokens
 
 
+def label_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Cross-entropy of `logits` (n, V + 1) with the classes `wanted` (n,), the last of which is "no object" and counts
+    `NO_OBJECT_WEIGHT`; -1 is any but that one.
+    """
+    log_probabilities = logits.log_softmax(dim=-1)
+    any_object = log_probabilities[:, :-1].logsumexp(dim=-1, keepdim=True)
+    chosen = torch.cat([log_probabilities, any_object], dim=-1)[torch.arange(len(wanted)), wanted]
+    weights = torch.where(wanted == logits.shape[-1] - 1, NO_OBJECT_WEIGHT, 1.0).to(logits)
+    return -(weights * chosen).sum() / weights.sum()
+
+
 class Teacher(nn.Module):
     """ImageNet features of a frozen MobileNetV2, and the layer that reads them off the tokens.
 
@@ -117,13 +128,18 @@ def distillation_losses(
         low_res: degraded LR frames (B, F, 3, H, W) in [-1, 1].
         clean: the same, not degraded.
         masks: (B, N_max, F, H, W) in [0, 1].
-        labels: int64 (B, N_max).
+        labels: int64 (B, N_max); -1 where it is not known what the instance is.
         counts: int64 (B,), how many instances of each clip are used.
     """
     segmented = distiller.segment(low_res)
     tokens = distiller.token_projection(segmented.queries)
     features = distiller.feature_projection(segmented.features.flatten(0, 1)).unflatten(0, low_res.shape[:2])
     clip_tokens, clip_masks = distiller.follow(tokens, features)
+    frame_layers, clip_layers = list(segmented.masks), [clip_masks]
+    by_motion = distiller.masks_by_motion(tokens, clip_tokens, features, low_res)
+    if by_motion is not None:
+        frame_layers.append(segmented.masks[-1] + by_motion[0])
+        clip_layers.append(clip_masks + by_motion[1])
     class_logits = distiller.class_logits(segmented.queries)  # (B, F, Q, V + 1)
     log_probabilities = class_logits.log_softmax(dim=-1).mean(dim=1)
     none = class_logits.shape[-1] - 1
@@ -136,18 +152,18 @@ def distillation_losses(
         wanted = torch.full(class_logits.shape[1:3], none, device=low_res.device)  # (F, Q)
         if count:
             instances = small[i, :count]
-            label_cost = -WEIGHTS["label"] * log_probabilities[i][:, labels[i, :count]]
-            for layer in segmented.masks:
+            known = labels[i, :count]
+            label_cost = -WEIGHTS["label"] * (log_probabilities[i][:, known.clamp(min=0)] * (known >= 0))
+            for layer in frame_layers:
                 layer_dice, layer_entropy, chosen = mask_losses(layer[i], instances, label_cost)
                 dice.append(layer_dice)
                 entropy.append(layer_entropy)
-            wanted[:, chosen] = labels[i, :count]  # those of the last layer
-            clip_dice, clip_entropy, _ = mask_losses(clip_masks[i], instances)
-            dice.append(2 * clip_dice)
-            entropy.append(2 * clip_entropy)
-        weights = torch.ones(none + 1, device=low_res.device)
-        weights[none] = NO_OBJECT_WEIGHT
-        classes.append(F.cross_entropy(class_logits[i].flatten(0, 1), wanted.flatten(), weight=weights))
+            wanted[:, chosen] = known  # those of the last layer
+            for layer in clip_layers:
+                clip_dice, clip_entropy, _ = mask_losses(layer[i], instances)
+                dice.append(2 * clip_dice)
+                entropy.append(2 * clip_entropy)
+        classes.append(label_loss(class_logits[i].flatten(0, 1), wanted.flatten()))
     zero = clip_masks.sum() * 0
     losses = {
         "dice": torch.stack(dice).sum() / len(counts) if dice else zero,

@@ -1,5 +1,4 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ from torch.utils.data import DataLoader
 from seeclear.data.instances import (
     LEAST_VISIBLE,
     MAX_INSTANCES,
+    UNKNOWN,
     AnnotatedClip,
     InstanceClips,
     read_annotated_clip,
-    read_instance_list,
 )
 
 VOCABULARY = ("person", "animal", "vehicle")
@@ -158,37 +157,22 @@ def test_frames_and_masks_must_correspond(tmp_path: Path) -> None:
         read_annotated_clip(frames, masks)
 
 
-def test_list_of_clips_and_backgrounds(tmp_path: Path) -> None:
-    write_clip(tmp_path, "walk")
-    write_clip(tmp_path, "run", 3)
-    (tmp_path / "photos").mkdir()
-    Image.new("RGB", (600, 480), (10, 200, 30)).save(tmp_path / "photos" / "a.png")
-    spec = {"frames": "frames", "masks": "masks", "clips": {"run": "person", "walk": "animal"}}
-    path = tmp_path / "list.json"
-    path.write_text(json.dumps(spec | {"backgrounds": ["photos"]}))
-    clips, backgrounds = read_instance_list(path, tmp_path)
-    assert [(clip.name, clip.label, len(clip.frames)) for clip in clips] == [
-        ("run", "person", 3),
-        ("walk", "animal", 2),
-    ]
-    assert [tuple(photo.shape) for photo in backgrounds] == [(3, 240, 300)]
-    assert backgrounds[0][:, 100, 100].tolist() == [10, 200, 30]
-    path.write_text(json.dumps(spec))
-    assert read_instance_list(path, tmp_path)[1] == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "is not JSON"),
-        ("[]", "'frames', 'masks' and 'clips'"),
-        ('{"frames": "f", "masks": "m", "clips": {}}', "name a clip"),
-    ],
-)
-def test_malformed_lists(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "list.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_instance_list(path, tmp_path)
-    with pytest.raises(ValueError, match="must be a file"):
-        read_instance_list(tmp_path / "none.json", tmp_path)
+def test_photographs_and_clips_of_several_objects() -> None:
+    """A photograph becomes a clip, its parts are instances of unknown kind, and groups are drawn equally often."""
+    photo = AnnotatedClip(
+        "photo", "", *(part[:1] for part in (red_square().frames, red_square().masks)), "photographs"
+    )
+    photo.masks[:] = 0
+    photo.masks[:, :, 10:28, 5:14] = 1
+    photo = AnnotatedClip(
+        "photo", "", photo.frames, torch.cat([photo.masks, photo.masks.roll(9, dims=3)], 1), "photos"
+    )
+    data = InstanceClips([red_square()] * 5 + [photo], [], VOCABULARY, 3, (40, 60), 60)
+    unknown = 0
+    for sample in (data[i] for i in range(60)):
+        kinds = sample["labels"][: sample["count"]].tolist()
+        assert set(kinds) <= {UNKNOWN, VOCABULARY.index("animal")}
+        unknown += UNKNOWN in kinds
+        if kinds == [UNKNOWN, UNKNOWN]:
+            assert float(sample["masks"][:2].sum(dim=0).max()) <= 1.01
+    assert 20 < unknown < 55

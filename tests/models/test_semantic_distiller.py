@@ -219,3 +219,21 @@ def test_errors_name_the_argument(distiller: SemanticDistiller, small_distiller_
         distiller.set_vocabulary(["car", "tree"], torch.zeros(2, 7))
     with pytest.raises(ValueError, match="`segmenter_config` has model_type None"):
         SemanticDistiller(**small_distiller_config | {"segmenter_config": {}})
+
+
+@torch.no_grad()
+def test_motion_changes_masks_only(small_distiller_config: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    distiller = SemanticDistiller(**small_distiller_config | {"motion": True}).eval()
+    frames = _clip(1, 3, 3, 40, 64)
+    before = distiller(frames)
+    torch.nn.init.normal_(distiller.motion_head.out.weight)
+    after = distiller(frames)
+    for name in ("tokens", "features", "scores", "labels", "clip_tokens"):
+        assert torch.equal(before[name], after[name])
+    torch.testing.assert_close(distiller.follow(after.tokens, after.features)[1], before.clip_masks)
+    change = distiller.motion_head(after.features, frames / 2 + 0.5)
+    expected = before.masks + torch.einsum("bfkd,bfdhw->bfkhw", after.tokens, change)
+    torch.testing.assert_close(after.masks, expected, rtol=1e-4, atol=1e-4)
+    expected = before.clip_masks + torch.einsum("bkd,bfdhw->bfkhw", after.clip_tokens, change)
+    torch.testing.assert_close(after.clip_masks, expected, rtol=1e-4, atol=1e-4)

@@ -9,11 +9,13 @@ from seeclear.models import SemanticDistiller
 from seeclear.models.mobile_segmenter import MobileBackbone
 from seeclear.training.distillation import (
     INSIDE_WEIGHT,
+    NO_OBJECT_WEIGHT,
     WEIGHTS,
     Teacher,
     cross_entropy_cost,
     dice_cost,
     distillation_losses,
+    label_loss,
     mask_losses,
     total_loss,
 )
@@ -175,3 +177,16 @@ def test_training_separates_two_halves(distiller: SemanticDistiller) -> None:
         optimizer.step()
         history.append(float(losses["dice"]))
     assert history[-1] < 0.8 * history[0]
+
+
+def test_label_loss_by_hand() -> None:
+    logits = torch.tensor([[1.0, 2.0, 0.0], [0.5, 0.0, 1.0], [0.0, 3.0, 1.0]])
+    wanted = torch.tensor([0, 2, -1])  # a class, no object, any object
+    probabilities = logits.softmax(dim=-1)
+    expected = -probabilities[0, 0].log() - NO_OBJECT_WEIGHT * probabilities[1, 2].log()
+    expected = (expected - (1 - probabilities[2, 2]).log()) / (2 + NO_OBJECT_WEIGHT)
+    torch.testing.assert_close(label_loss(logits, wanted), expected)
+    weights = torch.tensor([1.0, 1.0, NO_OBJECT_WEIGHT])
+    torch.testing.assert_close(
+        label_loss(logits[:2], wanted[:2]), F.cross_entropy(logits[:2], wanted[:2], weight=weights)
+    )
