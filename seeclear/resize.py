@@ -7,6 +7,7 @@ repeated (torch drops the taps outside and renormalises). Shapes: images are (..
 """
 
 import math
+from contextlib import nullcontext
 from functools import lru_cache
 
 import torch
@@ -107,7 +108,8 @@ def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] |
 
     dtype = images.dtype if images.dtype == torch.float64 else torch.float32
     resized = images.reshape(-1, height, width).to(dtype)
-    with torch.autocast(images.device.type, enabled=False):
+    device = images.device.type
+    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
         if scales[0] <= scales[1]:  # the smaller factor first: less to compute for the second
             resized = _resize_columns(_resize_rows(resized, out_height, scales[0]), out_width, scales[1])
         else:
