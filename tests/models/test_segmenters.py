@@ -11,7 +11,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from seeclear.models import SemanticDistiller
+from seeclear.models import SemanticDistiller, segmenters
 from seeclear.models.segmenters import SEGMENTERS, build_segmenter
 
 LABELS = {0: "dog", 1: "screen", 2: "screen", 3: "licence plate"}
@@ -260,7 +260,7 @@ def test_what_can_not_be_read_is_refused(
     with pytest.raises(ValueError, match=r"`segmenter_config` has model_type 'sam'"):
         build_segmenter({"model_type": "sam"})
     assert set(SEGMENTERS) == {"mobile", *KINDS}
-    monkeypatch.setattr(transformers, "VideomtConfig", None, raising=False)
+    monkeypatch.setattr(segmenters.transformers, "VideomtConfig", None, raising=False)
     with pytest.raises(ValueError, match=r"needs VideomtConfig of transformers, which version .* lacks"):
         build_segmenter({"model_type": "videomt"})
 
