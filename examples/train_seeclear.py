@@ -18,7 +18,7 @@ from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline
 from seeclear.metrics.perceptual import LPIPS
 from seeclear.models.presets import PRESETS
 from seeclear.training.arguments import parse_arguments, read_configuration
-from seeclear.training.dry_run import StepPlan, distilled_frame, dry_run
+from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss, frequency_loss
@@ -223,8 +223,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
 def main(args: argparse.Namespace) -> None:
     """Runs the training that the arguments describe, or prints what it would take."""
     if args.dry_run:
-        accelerator = Accelerator(mixed_precision=args.mixed_precision)
-        accelerator.print(dry_run(args, plan_step, accelerator.mixed_precision, accelerator.num_processes))
+        print_dry_run(args, plan_step)
     else:
         run_training(Trainer, args, "seeclear", find_unused_parameters=args.train_distiller != "nothing")
 

@@ -25,7 +25,7 @@ from seeclear.training.arguments import (
     check_common_arguments,
     read_configuration,
 )
-from seeclear.training.dry_run import StepPlan, distilled_frame, dry_run
+from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss
@@ -146,9 +146,8 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         components["semantic_distiller"] = distiller.requires_grad_(False).eval()
     if args.gradient_checkpointing:
         lens.enable_gradient_checkpointing()
-    for dtype in (torch.float32, torch.bfloat16, torch.float16):  # weights of resizing depend on values, and are kept
-        with torch.autocast("cpu", torch.bfloat16 if dtype == torch.float32 else dtype, dtype != torch.float32):
-            imresize(torch.zeros(1, args.resolution // 4, args.resolution // 4), scale=lens.config.scale)
+    # weights of resizing depend on values, and are kept
+    imresize(torch.zeros(1, args.resolution // 4, args.resolution // 4), scale=lens.config.scale)
 
     def step(network: Callable[..., Any]) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution
@@ -172,8 +171,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
 def main(args: argparse.Namespace) -> None:
     """Runs the training that the arguments describe, or prints what it would take."""
     if args.dry_run:
-        accelerator = Accelerator(mixed_precision=args.mixed_precision)
-        accelerator.print(dry_run(args, plan_step, accelerator.mixed_precision, accelerator.num_processes))
+        print_dry_run(args, plan_step)
     else:
         run_training(Trainer, args, "semantic-lens")
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -144,6 +145,12 @@ def distilled_frame(distiller: SemanticDistiller) -> SemanticDistillerOutput:
     """What a frozen distiller gives of one whole LR frame, as it is asked in training; for the shapes."""
     with torch.no_grad():
         return distiller(torch.rand(1, 1, 3, 180, 320))
+
+
+def print_dry_run(args: argparse.Namespace, plan: Callable[[argparse.Namespace, FakeTensorMode], StepPlan]) -> None:
+    """Prints [`dry_run`] for what accelerate would launch, on the main process."""
+    accelerator = Accelerator(mixed_precision=args.mixed_precision)
+    accelerator.print(dry_run(args, plan, accelerator.mixed_precision, accelerator.num_processes))
 
 
 def dry_run(
