@@ -21,7 +21,7 @@ from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
-from seeclear.training.losses import charbonnier_loss, frequency_loss
+from seeclear.training.losses import charbonnier_loss, frequency_loss, grid_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
@@ -29,6 +29,7 @@ from seeclear.training.prior import TrainingPrior, set_prior
 from seeclear.training.sampling import (
     clip_generators,
     sample_crops,
+    sample_flags,
     sample_frame_indices,
     sample_noise,
     sample_timesteps,
@@ -58,6 +59,16 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
         components["pixel_condenser"] = PixelCondenser(**config)
     scheduler = BlurringResShiftScheduler(**preset["scheduler"])
     return SeeClearPipeline(**components, scheduler=scheduler, clip_length=args.num_frames)
+
+
+def pixel_loss(args: argparse.Namespace, prediction: Tensor, x0: Tensor) -> Tensor:
+    """The losses of all frames, (B, F, 3, H, W) in [-1, 1]: Charbonnier, and by weight those of spectra and grid."""
+    loss = charbonnier_loss(prediction, x0)
+    if args.frequency_weight > 0:
+        loss = loss + args.frequency_weight * frequency_loss(prediction, x0)
+    if args.grid_weight > 0:
+        loss = loss + args.grid_weight * grid_loss(prediction, x0)
+    return loss
 
 
 class Trainer(TrainingLoop):
@@ -106,9 +117,10 @@ class Trainer(TrainingLoop):
         args, device = self.args, self.accelerator.device
         x0 = batch["hr"].to(device).float() / 127.5 - 1
         lr = batch["lr"].to(device).float() / 127.5 - 1
-        y = self.prior(lr, batch["place"])
-
         generators = clip_generators(args.seed, batch["index"].tolist(), device)
+        uses_prior = sample_flags(generators, args.prior_probability) if args.prior_probability < 1 else None
+        y = self.prior(lr, batch["place"], uses_prior)
+
         timesteps = sample_timesteps(
             generators,
             self.scheduler.config.num_train_timesteps,
@@ -122,9 +134,7 @@ class Trainer(TrainingLoop):
             known["tokens"], known["features"] = self.semantics(lr, batch["place"])
         prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
 
-        loss = charbonnier_loss(prediction, x0)
-        if args.frequency_weight > 0:
-            loss = loss + args.frequency_weight * frequency_loss(prediction, x0)
+        loss = pixel_loss(args, prediction, x0)
         if self.lpips is not None:
             loss = loss + args.lpips_weight * self._perceptual_loss(prediction, x0, timesteps, generators)
         return loss
@@ -208,9 +218,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
             del distilled
         low_res = torch.rand(*clips, 3, side // 4, side // 4)
         prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
-        loss = charbonnier_loss(prediction, x0)
-        if args.frequency_weight > 0:
-            loss = loss + args.frequency_weight * frequency_loss(prediction, x0)
+        loss = pixel_loss(args, prediction, x0)
         if lpips is not None:
             size = min(args.lpips_crop_size or side, side)
             frames = (frames[:, 0, :, :size, :size] for frames in (prediction, x0))

@@ -53,6 +53,20 @@ SMALL_MASK2FORMER = {
     "num_queries": 6,
     "dropout": 0.0,
 }
+SMALL_LENS = {
+    "channels": 8,
+    "extraction_blocks": 0,
+    "backward_blocks": 1,
+    "forward_blocks": 1,
+    "reconstruction_blocks": 0,
+    "head_dim": 4,
+    "alignment_window_size": 4,
+    "search_radius": 1,
+    "attention_layers": 1,
+    "global_grid": 2,
+    "semantic_token_dim": 32,
+    "semantic_feature_dim": 32,
+}
 SMALL_DISTILLER = {
     "segmenter_config": {"model_type": "mask2former", **SMALL_MASK2FORMER},
     "num_tokens": 4,
@@ -89,6 +103,12 @@ def small_condenser_config() -> dict[str, Any]:
 def small_distiller_config() -> dict[str, Any]:
     """A Semantic Distiller whose tokens and features fit `small_condenser_config`."""
     return copy.deepcopy(SMALL_DISTILLER)
+
+
+@pytest.fixture(scope="session")
+def small_lens_config() -> dict[str, Any]:
+    """A Semantic Lens with everything on, which takes the semantics of `small_distiller_config`."""
+    return copy.deepcopy(SMALL_LENS)
 
 
 @pytest.fixture(scope="session")

@@ -21,31 +21,19 @@ from seeclear.pipelines.loading import SHIPPED_WEIGHTS
 ROOT = Path(__file__).parent.parent
 NAMES = ("seeclear-tiny", "semantic-lens-tiny", "seeclear-star-tiny")
 LARGEST_FILE = 16 * 2**20
-SMALL_LENS = {
-    "channels": 8,
-    "extraction_blocks": 0,
-    "backward_blocks": 1,
-    "forward_blocks": 1,
-    "reconstruction_blocks": 0,
-    "head_dim": 4,
-    "alignment_window_size": 4,
-    "search_radius": 1,
-    "attention_layers": 1,
-    "semantic_token_dim": 32,
-    "semantic_feature_dim": 32,
-}
 
 
 @pytest.fixture
 def shelf(
     small_components: dict[str, Any],
+    small_lens_config: dict[str, Any],
     randomize: Callable[..., nn.Module],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """Small pipelines under the names, where the shipped weights are looked for."""
     folder = tmp_path / "weights"
-    lens = randomize(SemanticLens(**SMALL_LENS)).eval()
+    lens = randomize(SemanticLens(**small_lens_config)).eval()
     distiller = small_components["semantic_distiller"]
     pipelines = {
         "seeclear-tiny": SeeClearPipeline(**small_components, clip_length=2),

@@ -42,7 +42,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"--lpips_crop_size is {args.lpips_crop_size}; it must be at least 16")
     if args.train_distiller != "nothing" and args.stage == "memory":
         parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
-    for name in ("final_timestep_probability", "shared_noise_probability"):
+    for name in ("final_timestep_probability", "shared_noise_probability", "prior_probability"):
         if not 0.0 <= getattr(args, name) <= 1.0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
     return args
@@ -100,6 +100,12 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
         "--prior",
         help="SeeClear*: the Semantic Lens, frozen, whose output is y: the folder of a lens, or a pipeline's folder, "
         "Hub id or shipped name; a saved pipeline keeps its own unless another is given",
+    )
+    add(
+        "--prior_probability",
+        type=float,
+        default=1.0,
+        help="how often y is the prior's output and not bicubic; below 1 the condenser learns to do without as well",
     )
     add(
         "--train_distiller",
@@ -188,6 +194,13 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         "inference uses to the other losses",
     )
     add("--frequency_weight", type=float, default=0.0, help="weight of the L1 loss between Fourier spectra")
+    add(
+        "--grid_weight",
+        type=float,
+        default=0.0,
+        help="weight of the loss of patterns that repeat every 8 pixels, a mesh that LPIPS rewards on fine texture; "
+        "about 4 times the LPIPS weight undoes that",
+    )
 
 
 def add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:

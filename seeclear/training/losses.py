@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
+from einops import reduce
 from torch import Tensor
 
 
@@ -42,6 +44,47 @@ def frequency_loss(prediction: Tensor, target: Tensor) -> Tensor:
     _check_shapes(prediction, target)
     spectrum = torch.fft.rfft2(prediction.float() - target.float(), norm="ortho")
     return torch.view_as_real(spectrum).abs().mean()
+
+
+def grid_loss(prediction: Tensor, target: Tensor, period: int = 8, window: int = 64) -> Tensor:
+    """What the difference repeats every `period` pixels, as transposed convolutions and pixel shuffles do.
+
+    The difference is averaged over all cells of period x period pixels of a window and over the frames of the clip,
+    which leaves of it what stands still on the grid of pixels; of that, less its mean, the mean absolute value. Detail
+    that is missing or made up averages out; a mesh doesn't. Perceptual losses reward a mesh where the target has fine
+    texture, so they need this.
+
+    Args:
+        prediction: frames in [-1, 1], (..., F, C, H, W).
+        target: frames of the same shape.
+        period: of the pattern in pixels, also of its divisors; at least 2.
+        window: side in pixels of the squares that are averaged over, rounded down to whole periods; frames are cut
+            into as many as fit, at least one.
+
+    Returns:
+        A scalar in float32, 0 where both are equal.
+
+    Raises:
+        ValueError: if the shapes differ, or a frame is smaller than a period.
+    """
+    _check_shapes(prediction, target)
+    height, width = prediction.shape[-2:]
+    if min(height, width) < period:
+        raise ValueError(f"frames are {width}x{height} pixels; `grid_loss` needs at least {period}x{period}")
+    rows, columns = (min(window, side) // period for side in (height, width))  # cells in a window
+    windows = height // (rows * period), width // (columns * period)
+    used = windows[0] * rows * period, windows[1] * columns * period
+    difference = (prediction.float() - target.float())[..., : used[0], : used[1]]
+    pattern = reduce(
+        difference,
+        "... f c (a m p) (b n q) -> ... c a b p q",
+        "mean",
+        a=windows[0],
+        b=windows[1],
+        p=period,
+        q=period,
+    )
+    return F.l1_loss(pattern, pattern.mean(dim=(-2, -1), keepdim=True).expand_as(pattern))
 
 
 def _check_shapes(prediction: Tensor, target: Tensor) -> None:

@@ -153,8 +153,11 @@ def _facts(
     method_facts: Mapping[str, str] | None,
 ) -> str:
     if method_facts is None:
-        loss = f"Charbonnier + {args.lpips_weight} LPIPS + {args.frequency_weight} frequency"
-        prior = {"prior": _shorten(args.prior or "that of the start")} if "prior" in parameters else {}
+        loss = f"Charbonnier + {args.lpips_weight} LPIPS + {args.frequency_weight} frequency + {args.grid_weight} grid"
+        prior = {}
+        if "prior" in parameters:
+            share = "" if args.prior_probability == 1 else f", for {args.prior_probability:.0%} of the clips"
+            prior["prior"] = _shorten(args.prior or "that of the start") + share
         method_facts = {**prior, "stage": args.stage, "loss": loss}
     batch = args.train_batch_size * args.gradient_accumulation_steps * num_processes
     weights = f"moving average, decay {args.ema_decay}" if args.use_ema else "last step"

@@ -85,18 +85,25 @@ class TrainingPrior:
         self.num_clips = num_clips
 
     @torch.no_grad()
-    def __call__(self, low_res: Tensor, places: Tensor) -> Tensor:
+    def __call__(self, low_res: Tensor, places: Tensor, used: Tensor | None = None) -> Tensor:
         """y of a batch of crops.
 
         Args:
             low_res: the crops (B, num_clips * F, 3, h, w) in [-1, 1].
             places: where they are from (B, 9), see [`ClipSample`].
+            used: for which of them the model is used, bool (B,), where it is not used for all; the others are
+                enlarged by bicubic.
 
         Returns:
             (B, num_clips * F, 3, sh, sw), float32, about [-1, 1].
         """
         if self.model is None:
             return imresize(low_res, scale=SCALE)
+        if used is not None and not used.all():
+            mixed = imresize(low_res, scale=SCALE)
+            if used.any():
+                mixed[used] = self(low_res[used], places[used.to(places.device)])
+            return mixed
         clips = low_res.chunk(self.num_clips, dim=1)
         enlarged = []
         for clip, clip_places in zip(clips, split_places(places, self.num_clips, clips[0].shape[1]), strict=True):

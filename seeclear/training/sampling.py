@@ -110,6 +110,11 @@ def sample_noise(
     return torch.stack(noise)
 
 
+def sample_flags(generators: Sequence[torch.Generator], probability: float) -> Tensor:
+    """Draws a yes or no for every clip: bool, (B,), true with `probability`, on the generators' device."""
+    return torch.stack([torch.rand((), generator=g, device=g.device) < probability for g in generators])
+
+
 def sample_frame_indices(generators: Sequence[torch.Generator], frames: int) -> Tensor:
     """Draws one frame of every clip: int64, (B,), in 0..frames-1, on the generators' device."""
     return torch.stack([torch.randint(frames, (), generator=g, device=g.device) for g in generators])

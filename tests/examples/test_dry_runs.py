@@ -21,8 +21,6 @@ from seeclear.training.dry_run import measure_step, store_channels_last
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SEECLEAR = ["--preset", "tiny", "--condenser_config", "condenser.json", "--distiller_config", "distiller.json"]
 LENS = ["--preset", "semantic-lens-tiny", "--lens_config", "lens.json", "--distiller_config", "distiller.json"]
-SMALL_LENS = {"channels": 8, "extraction_blocks": 0, "backward_blocks": 1, "forward_blocks": 1, "head_dim": 4}
-SMALL_LENS |= {"alignment_window_size": 4, "search_radius": 1, "attention_layers": 1, "global_grid": 2}
 FEWER_LEVELS = {"channels": [16, 16], "self_attention": [False, True], "layers_per_level": 1, "middle_layers": 1}
 
 
@@ -31,14 +29,18 @@ def folder(
     tmp_path_factory: pytest.TempPathFactory,
     small_condenser_config: dict[str, Any],
     small_distiller_config: dict[str, Any],
+    small_lens_config: dict[str, Any],
 ) -> Path:
     """A clip to train on and the networks' configurations."""
     folder = tmp_path_factory.mktemp("dry")
     (folder / "train" / "clip").mkdir(parents=True)
     for i in range(5):
         Image.new("RGB", (48, 40), (i, 50, 90)).save(folder / "train" / "clip" / f"{i}.png")
-    lens = SMALL_LENS | {"semantic_token_dim": 32, "semantic_feature_dim": 32}
-    configs = {"condenser": small_condenser_config | FEWER_LEVELS, "distiller": small_distiller_config, "lens": lens}
+    configs = {
+        "condenser": small_condenser_config | FEWER_LEVELS,
+        "distiller": small_distiller_config,
+        "lens": small_lens_config,
+    }
     for name, config in configs.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
     rng = np.random.default_rng(0)
@@ -73,7 +75,16 @@ def parse(script: str, *arguments: str) -> Any:
         return load(script).parse_arguments()
 
 
-LPIPS = ["--lpips_weight", "0.1", "--lpips_weights_path", "lpips_vgg16.npz", "--frequency_weight", "0.1"]
+LPIPS = [
+    "--lpips_weight",
+    "0.1",
+    "--lpips_weights_path",
+    "lpips_vgg16.npz",
+    "--frequency_weight",
+    "0.1",
+    "--grid_weight",
+    "1",
+]
 
 
 @pytest.mark.parametrize(

@@ -19,20 +19,7 @@ from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, Semantic
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_seeclear.py"
 FEWER_LEVELS = {"channels": [16, 16], "self_attention": [False, True], "layers_per_level": 1, "middle_layers": 1}
-SMALL_LENS = {
-    "channels": 8,
-    "extraction_blocks": 0,
-    "backward_blocks": 1,
-    "forward_blocks": 1,
-    "reconstruction_blocks": 0,
-    "head_dim": 4,
-    "alignment_window_size": 4,
-    "search_radius": 1,
-    "attention_layers": 1,
-    "global_grid": 2,
-    "semantic_token_dim": 32,
-    "semantic_feature_dim": 32,
-}
+OPTIONS = ["--channels_last", "--prior_probability", "0.5", "--grid_weight", "1"]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
@@ -41,6 +28,7 @@ def folder(
     tmp_path_factory: pytest.TempPathFactory,
     small_condenser_config: dict[str, Any],
     small_distiller_config: dict[str, Any],
+    small_lens_config: dict[str, Any],
     randomize: Callable[..., nn.Module],
 ) -> Path:
     """Clips to train and validate on, the condenser's configuration, and a Semantic Lens with its distiller."""
@@ -52,7 +40,7 @@ def folder(
             Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / clip / f"{i}.png")
     (folder / "condenser.json").write_text(json.dumps(small_condenser_config | FEWER_LEVELS))
     torch.manual_seed(0)
-    lens = randomize(SemanticLens(**SMALL_LENS))
+    lens = randomize(SemanticLens(**small_lens_config))
     pipeline = SemanticLensPipeline(lens, SemanticDistiller(**small_distiller_config))
     pipeline.to(dtype=torch.float16).save_pretrained(folder / "lens")
     return folder
@@ -89,7 +77,7 @@ def weights(folder: Path, output: str, component: str = "pixel_condenser") -> di
 @pytest.fixture(scope="module")
 def whole_run(folder: Path) -> str:
     """An uninterrupted run with validation."""
-    launch(folder, "whole", "--channels_last", "--validation_data", "validation", "--validation_steps", "3")
+    launch(folder, "whole", *OPTIONS, "--validation_data", "validation", "--validation_steps", "3")
     return "whole"
 
 
@@ -112,12 +100,16 @@ def test_exported_pipeline_is_seeclear_star_with_the_given_prior(folder: Path, w
     pipeline.register_modules(prior=None)
     assert not torch.equal(pipeline(video, generator=generator.manual_seed(0), output_type="pt").frames, frames)
     card = (folder / whole_run / "README.md").read_text()
-    assert "| parameters of `prior` |" in card and "[SeeClear\\*](https" in card and "| prior | lens |" in card
+    assert (
+        "| parameters of `prior` |" in card
+        and "[SeeClear\\*](https" in card
+        and "| prior | lens, for 50% of the clips |" in card
+    )
 
 
 def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, whole_run: str) -> None:
-    launch(folder, "resumed", "--channels_last", "--max_train_minutes", "0")
-    launch(folder, "resumed", "--channels_last", "--resume_from_checkpoint", "latest")
+    launch(folder, "resumed", *OPTIONS, "--max_train_minutes", "0")
+    launch(folder, "resumed", *OPTIONS, "--resume_from_checkpoint", "latest")
     assert losses(folder, "resumed") == losses(folder, whole_run)
     for component in ("pixel_condenser", "prior"):
         ours, theirs = weights(folder, "resumed", component), weights(folder, whole_run, component)

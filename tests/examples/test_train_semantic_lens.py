@@ -19,23 +19,13 @@ from seeclear import SemanticDistiller, SemanticLensPipeline
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "train_semantic_lens.py"
 STEPS = 4
-SMALL_LENS = {
-    "channels": 8,
-    "extraction_blocks": 0,
-    "backward_blocks": 1,
-    "forward_blocks": 1,
-    "reconstruction_blocks": 0,
-    "head_dim": 4,
-    "alignment_window_size": 4,
-    "search_radius": 1,
-    "attention_layers": 1,
-    "global_grid": 2,
-}
 PLAIN = ["--without", "image", "gps", "isee", "multi_frame_attention"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, small_distiller_config: dict[str, Any]) -> Path:
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, small_distiller_config: dict[str, Any], small_lens_config: dict[str, Any]
+) -> Path:
     """Clips to train and validate on, and the model's configuration."""
     folder = tmp_path_factory.mktemp("training")
     rng = np.random.default_rng(0)
@@ -47,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, small_distiller_config: dic
     with torch.device("meta"):
         distiller = SemanticDistiller(**small_distiller_config)
     widths = {"semantic_token_dim": distiller.token_dim, "semantic_feature_dim": distiller.feature_dim}
-    (folder / "lens.json").write_text(json.dumps(SMALL_LENS | widths))
+    (folder / "lens.json").write_text(json.dumps(small_lens_config | widths))
     (folder / "distiller.json").write_text(json.dumps(small_distiller_config))
     return folder
 

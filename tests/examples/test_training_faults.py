@@ -23,8 +23,6 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "train_semantic_lens.py"
 RUNNER = Path(__file__).parent / "checkpoint_fault_runner.py"
 KILLS = 6
-SMALL_LENS = {"channels": 8, "extraction_blocks": 0, "backward_blocks": 1, "forward_blocks": 1}
-SMALL_LENS |= {"reconstruction_blocks": 0, "head_dim": 4}
 ARGUMENTS = [str(SCRIPT), "--preset", "semantic-lens-tiny", "--lens_config", "lens.json", "--without", "image", "gps"]
 ARGUMENTS += ["isee", "multi_frame_attention", "--train_data_dir", "train", "--resolution", "32", "--num_frames", "2"]
 ARGUMENTS += ["--train_batch_size", "1", "--dataloader_num_workers", "0", "--max_train_steps", "3", "--use_ema"]
@@ -32,13 +30,13 @@ ARGUMENTS += ["--lr_warmup_steps", "1", "--logging_steps", "1", "--checkpointing
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, small_lens_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where runs are started: with a clip to train on and the configuration of a very small network."""
     rng = np.random.default_rng(0)
     (tmp_path / "train" / "clip").mkdir(parents=True)
     for i in range(4):
         Image.fromarray(rng.integers(0, 256, (40, 48, 3), np.uint8)).save(tmp_path / "train" / "clip" / f"{i}.png")
-    (tmp_path / "lens.json").write_text(json.dumps(SMALL_LENS))
+    (tmp_path / "lens.json").write_text(json.dumps(small_lens_config))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     return tmp_path

@@ -18,18 +18,16 @@ from torch import Tensor
 from seeclear.training import loop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SMALL_LENS = {"channels": 8, "extraction_blocks": 0, "backward_blocks": 1, "forward_blocks": 1}
-SMALL_LENS |= {"reconstruction_blocks": 0, "head_dim": 4}
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, small_lens_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     rng = np.random.default_rng(0)
     for clip in ("train/clip", "validation"):
         (tmp_path / clip).mkdir(parents=True)
         for i in range(4):
             Image.fromarray(rng.integers(0, 256, (40, 48, 3), np.uint8)).save(tmp_path / clip / f"{i}.png")
-    (tmp_path / "lens.json").write_text(json.dumps(SMALL_LENS))
+    (tmp_path / "lens.json").write_text(json.dumps(small_lens_config))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     return tmp_path

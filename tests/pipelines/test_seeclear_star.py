@@ -16,21 +16,6 @@ from seeclear.models import PixelCondenser
 from seeclear.pipelines.streaming import StreamState
 from seeclear.resize import imresize
 
-SMALL_LENS = {
-    "channels": 8,
-    "extraction_blocks": 0,
-    "backward_blocks": 1,
-    "forward_blocks": 1,
-    "reconstruction_blocks": 0,
-    "head_dim": 4,
-    "alignment_window_size": 4,
-    "search_radius": 1,
-    "attention_layers": 1,
-    "global_grid": 2,
-    "semantic_token_dim": 32,
-    "semantic_feature_dim": 32,
-}
-
 
 class Blurred(ModelMixin, ConfigMixin):
     """A prior that enlarges by another factor."""
@@ -44,9 +29,9 @@ class Blurred(ModelMixin, ConfigMixin):
 
 
 @pytest.fixture
-def lens(randomize: Callable[..., nn.Module]) -> SemanticLens:
+def lens(small_lens_config: dict[str, Any], randomize: Callable[..., nn.Module]) -> SemanticLens:
     torch.manual_seed(0)
-    lens = randomize(SemanticLens(**SMALL_LENS), seed=3).eval()
+    lens = randomize(SemanticLens(**small_lens_config), seed=3).eval()
     assert isinstance(lens, SemanticLens)
     return lens
 
@@ -83,11 +68,13 @@ def _run(pipe: Any, video: Any, **kwargs: Any) -> Tensor:
 
 @pytest.mark.parametrize("tile", [None, 16])
 @pytest.mark.parametrize("size", [(16, 24), (9, 22)])
-def test_an_untrained_lens_is_bicubic(pipe: SeeClearPipeline, size: tuple[int, int], tile: int | None) -> None:
+def test_an_untrained_lens_is_bicubic(
+    pipe: SeeClearPipeline, small_lens_config: dict[str, Any], size: tuple[int, int], tile: int | None
+) -> None:
     """Its last convolution is zero, so the frames are those of a pipeline without a prior: to the bit, or with tiles,
     of which the lens sees a wider part, to the last one.
     """
-    untrained = _quiet(SeeClearPipeline(**pipe.components | {"prior": SemanticLens(**SMALL_LENS).eval()}))
+    untrained = _quiet(SeeClearPipeline(**pipe.components | {"prior": SemanticLens(**small_lens_config).eval()}))
     plain = _quiet(SeeClearPipeline(**pipe.components | {"prior": None}))
     settings: dict[str, Any] = {"tile": tile, "tile_overlap": 8}
     video = _video(3, *size)
@@ -181,7 +168,7 @@ def test_a_callable_goes_before_the_lens(pipe: SeeClearPipeline) -> None:
     assert torch.equal(_run(pipe, video, prior=lambda x: imresize(x, scale=4)), _run(plain, video))
 
 
-def test_priors_that_do_not_fit_are_named(pipe: SeeClearPipeline) -> None:
+def test_priors_that_do_not_fit_are_named(pipe: SeeClearPipeline, small_lens_config: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"`prior` gave frames of shape \(1, 4, 3, 16, 24\); they must be .*64, 96\)"):
         _run(pipe, _video(4), prior=lambda low_res: low_res)
     for config, message in (
@@ -189,7 +176,7 @@ def test_priors_that_do_not_fit_are_named(pipe: SeeClearPipeline) -> None:
         ({"semantic_feature_dim": 8}, "`prior` has a `semantic_feature_dim` of 8; in this pipeline it must be 32"),
         ({"semantic_token_dim": 8}, "`prior` has a `semantic_token_dim` of 8; in this pipeline it must be 32"),
     ):
-        pipe.register_modules(prior=SemanticLens(**SMALL_LENS | config))
+        pipe.register_modules(prior=SemanticLens(**small_lens_config | config))
         with pytest.raises(ValueError, match=message):
             pipe.stream(iter([]))  # before a frame is read
     pipe.register_modules(prior=Blurred())

@@ -34,6 +34,7 @@ def test_minimal_arguments_are_enough() -> None:
             [*MINIMAL, "--final_timestep_probability", "2"],
             r"--final_timestep_probability is 2.0; it must be in [0, 1]",
         ),
+        ([*MINIMAL, "--prior_probability", "-1"], r"--prior_probability is -1.0; it must be in [0, 1]"),
     ],
 )
 def test_wrong_arguments_end_with_code_2_and_their_reason(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seeclear.training.losses import charbonnier_loss, frequency_loss
+from seeclear.training.losses import charbonnier_loss, frequency_loss, grid_loss
 
 
 def test_charbonnier_by_hand() -> None:
@@ -30,7 +30,38 @@ def test_frequency_loss_by_hand() -> None:
     assert frequency_loss(prediction, torch.zeros_like(prediction)).item() == pytest.approx(8 / (4 * 3 * 2))
 
 
-@pytest.mark.parametrize("loss", [charbonnier_loss, frequency_loss])
+def test_grid_loss_by_hand() -> None:
+    # one pixel of every 4x4 is 1.6 brighter: the pattern's mean is 0.1, so 1.5 there and 0.1 at the 15 others
+    mesh = torch.zeros(1, 2, 3, 16, 24)
+    mesh[..., 1::4, 2::4] = 1.6
+    assert grid_loss(mesh, torch.zeros_like(mesh), period=4).item() == pytest.approx((1.5 + 15 * 0.1) / 16)
+    assert grid_loss(mesh, torch.zeros_like(mesh), period=8).item() == pytest.approx((1.5 + 15 * 0.1) / 16)
+    assert grid_loss(mesh + 0.3, mesh).item() == pytest.approx(0, abs=1e-6)  # a mesh of the target, and brightness
+    # one that moves with the scene, and one whose sign changes from window to window
+    moving = torch.stack([mesh[:, 0].roll((i, j), (-2, -1)) for i in range(4) for j in range(4)], dim=1)
+    assert grid_loss(moving, torch.zeros_like(moving), period=4).item() == pytest.approx(0, abs=1e-6)
+    signs = torch.cat([mesh, -mesh], dim=-2)
+    assert grid_loss(signs, torch.zeros_like(signs), 4, window=16).item() == pytest.approx((1.5 + 15 * 0.1) / 16)
+    assert grid_loss(signs, torch.zeros_like(signs), 4, window=32).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_grid_loss_forgives_detail_and_not_a_mesh() -> None:
+    """Of the same strength: noise, and a mesh."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 3, 3, 128, 128, generator=generator)
+    mesh = noise[..., :8, :8].mean(1, keepdim=True).repeat(1, 3, 1, 16, 16)
+    mesh = mesh / mesh.std() * noise.std()
+    target = torch.zeros_like(noise)
+    assert charbonnier_loss(noise, target) == pytest.approx(charbonnier_loss(mesh, target).item(), rel=0.1)
+    assert grid_loss(noise, target) < 0.1 * grid_loss(mesh, target)
+
+
+def test_grid_loss_needs_a_period() -> None:
+    with pytest.raises(ValueError, match="frames are 24x7 pixels; `grid_loss` needs at least 8x8"):
+        grid_loss(torch.zeros(1, 3, 7, 24), torch.zeros(1, 3, 7, 24))
+
+
+@pytest.mark.parametrize("loss", [charbonnier_loss, frequency_loss, grid_loss])
 def test_losses_are_float32_and_zero_slope_free_of_nan(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     prediction = torch.rand(2, 3, 8, 8, dtype=torch.bfloat16, requires_grad=True)
     value = loss(prediction, torch.zeros(2, 3, 8, 8))
@@ -39,7 +70,7 @@ def test_losses_are_float32_and_zero_slope_free_of_nan(loss: Callable[[Tensor, T
     assert prediction.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("loss", [charbonnier_loss, frequency_loss])
+@pytest.mark.parametrize("loss", [charbonnier_loss, frequency_loss, grid_loss])
 def test_shapes_must_be_equal(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     with pytest.raises(ValueError, match=r"`prediction` has shape \(1, 4\) and `target` \(2, 4\)"):
         loss(torch.zeros(1, 4), torch.zeros(2, 4))

@@ -19,20 +19,6 @@ from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.prior import TrainingPrior, set_prior, split_places
 from seeclear.training.semantics import SemanticsCache
 
-SMALL_LENS = {
-    "channels": 8,
-    "extraction_blocks": 0,
-    "backward_blocks": 1,
-    "forward_blocks": 1,
-    "reconstruction_blocks": 0,
-    "head_dim": 4,
-    "alignment_window_size": 4,
-    "search_radius": 1,
-    "attention_layers": 1,
-    "global_grid": 2,
-    "semantic_token_dim": 32,
-    "semantic_feature_dim": 32,
-}
 FRAMES = 6
 
 
@@ -50,8 +36,10 @@ class Remembering(ModelMixin, ConfigMixin):
 
 
 @pytest.fixture
-def pipe(small_components: dict[str, Any], randomize: Callable[..., nn.Module]) -> SeeClearPipeline:
-    lens = randomize(SemanticLens(**SMALL_LENS), seed=3)
+def pipe(
+    small_components: dict[str, Any], small_lens_config: dict[str, Any], randomize: Callable[..., nn.Module]
+) -> SeeClearPipeline:
+    lens = randomize(SemanticLens(**small_lens_config), seed=3)
     return SeeClearPipeline(**small_components, prior=lens.eval(), clip_length=3)
 
 
@@ -87,7 +75,7 @@ def test_a_crop_of_a_whole_frame_gets_what_the_pipeline_starts_from(
     pipe: SeeClearPipeline, source: FrameFolder
 ) -> None:
     """Semantics are kept in 16 bits in training: that far from the pipeline's, and no further."""
-    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=SMALL_LENS["global_grid"])
+    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
     prior = TrainingPrior(pipe.prior, semantics, num_clips=1)
     low_res = _low_res(source, [1, 2, 3])
     place = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, 0]])
@@ -105,7 +93,7 @@ def test_a_crop_of_a_whole_frame_gets_what_the_pipeline_starts_from(
 def test_consecutive_clips_are_enlarged_one_by_one(
     backwards: int, pipe: SeeClearPipeline, source: FrameFolder
 ) -> None:
-    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=SMALL_LENS["global_grid"])
+    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
     order = list(range(FRAMES))[:: -1 if backwards else 1]
     low_res = _low_res(source, order)
     y = TrainingPrior(pipe.prior, semantics, num_clips=2)(low_res, torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, backwards]]))
@@ -133,6 +121,19 @@ def test_other_priors_see_the_frames_alone_and_none_is_bicubic() -> None:
     assert torch.equal(y, nn.functional.interpolate(low_res, scale_factor=(1, 4, 4)))
 
 
+def test_some_clips_of_a_batch_do_without_the_prior(pipe: SeeClearPipeline, source: FrameFolder) -> None:
+    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
+    prior = TrainingPrior(pipe.prior, semantics, num_clips=1)
+    low_res = torch.cat([_low_res(source, frames) for frames in ([0, 1, 2], [1, 2, 3], [3, 4, 5])])
+    places = torch.tensor([[0, start, 1, 0, 0, 0, 0, 0, 0] for start in (0, 1, 3)])
+    every, bicubic = prior(low_res, places), imresize(low_res, scale=4)
+    y = prior(low_res, places, torch.tensor([True, False, True]))
+    detail = (every - bicubic).abs().max()
+    assert (y[[0, 2]] - every[[0, 2]]).abs().max() < 1e-3 * detail and torch.equal(y[1], bicubic[1])
+    assert torch.equal(prior(low_res, places, torch.zeros(3, dtype=torch.bool)), bicubic)
+    assert torch.equal(prior(low_res, places, torch.ones(3, dtype=torch.bool)), every)
+
+
 def test_a_lens_is_taken_from_its_folder_or_its_pipelines(pipe: SeeClearPipeline, tmp_path: Path) -> None:
     lens = pipe.prior
     lens.save_pretrained(tmp_path / "lens")
@@ -147,16 +148,16 @@ def test_a_lens_is_taken_from_its_folder_or_its_pipelines(pipe: SeeClearPipeline
 
 
 def test_wrong_priors_are_named(
-    pipe: SeeClearPipeline, small_distiller_config: dict[str, Any], tmp_path: Path
+    pipe: SeeClearPipeline, small_distiller_config: dict[str, Any], small_lens_config: dict[str, Any], tmp_path: Path
 ) -> None:
     other = SemanticDistiller(**small_distiller_config)
     SemanticLensPipeline(pipe.prior, other).save_pretrained(tmp_path / "other")
     with pytest.raises(ValueError, match="other' was trained with another Semantic Distiller"):
         set_prior(pipe, tmp_path / "other")
-    SemanticLens(**SMALL_LENS | {"semantic_token_dim": 16}).save_pretrained(tmp_path / "narrow")
+    SemanticLens(**small_lens_config | {"semantic_token_dim": 16}).save_pretrained(tmp_path / "narrow")
     with pytest.raises(ValueError, match="`prior` has a `semantic_token_dim` of 16; in this pipeline it must be 32"):
         set_prior(pipe, tmp_path / "narrow")
-    SemanticLens(**SMALL_LENS | {"scale": 2}).save_pretrained(tmp_path / "twice")
+    SemanticLens(**small_lens_config | {"scale": 2}).save_pretrained(tmp_path / "twice")
     with pytest.raises(ValueError, match="`prior` has a `scale` of 2; in this pipeline it must be 4"):
         set_prior(pipe, tmp_path / "twice")
     with pytest.raises(ValueError, match="'seeclear-tiny', a SeeClearPipeline; it must be a SemanticLens"):

@@ -8,6 +8,7 @@ from seeclear.training.sampling import (
     clip_generator,
     clip_generators,
     sample_crops,
+    sample_flags,
     sample_frame_indices,
     sample_noise,
     sample_timesteps,
@@ -109,3 +110,11 @@ def test_errors_name_the_argument() -> None:
         sample_timesteps(generators, T, "final", 1.5)
     with pytest.raises(ValueError, match=r"`shared_probability` is -0.1; it must be in \[0, 1\]"):
         sample_noise(generators, (1, 3, 4, 4), -0.1)
+
+
+def test_flags_come_with_their_probability_and_from_the_clips_generators() -> None:
+    flags = sample_flags(clip_generators(0, range(3000)), 0.3)
+    assert flags.dtype == torch.bool and flags.float().mean().item() == pytest.approx(0.3, abs=0.04)
+    assert torch.equal(flags[5:9], sample_flags(clip_generators(0, range(5, 9)), 0.3))
+    assert not sample_flags(clip_generators(0, range(50)), 0).any()
+    assert sample_flags(clip_generators(0, range(50)), 1).all()
