@@ -34,7 +34,7 @@ from seeclear.training.sampling import (
     sample_noise,
     sample_timesteps,
 )
-from seeclear.training.semantics import CELL, SemanticsCache
+from seeclear.training.semantics import CELL, SemanticsCache, load_distiller
 
 
 def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any] | None = None) -> SeeClearPipeline:
@@ -43,7 +43,7 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
     """
     components: dict[str, Any] = {}
     if args.distiller is not None:
-        components["semantic_distiller"] = SemanticDistiller.from_pretrained(args.distiller, dtype=torch.float32)
+        components["semantic_distiller"] = load_distiller(args.distiller)
     if args.pretrained_model_name_or_path is not None:
         path = args.pretrained_model_name_or_path
         return SeeClearPipeline.from_pretrained(path, dtype=torch.float32, **components)

@@ -7,7 +7,6 @@ import argparse
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +30,7 @@ from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
+from seeclear.training.semantics import load_distiller
 
 MODULES = ("image", "gps", "isee", "multi_frame_attention")
 
@@ -46,7 +46,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or a shipped name")
     model("--lens_config", help="JSON file with values that replace the preset's for the lens")
     model("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
-    model("--distiller", help="with --preset: the trained Semantic Distiller, the folder of one or of a pipeline")
+    model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline")
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
     add_data_arguments(parser.add_argument_group("data"))
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
@@ -54,17 +54,20 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.set_defaults(num_frames=7)
     args = parser.parse_args(argv)
     check_common_arguments(parser, args)
-    if args.preset is None and (args.lens_config or args.distiller_config or args.distiller or args.without):
-        parser.error("--lens_config, --distiller_config, --distiller, --without change a --preset, not a saved model")
+    if args.preset is None and (args.lens_config or args.distiller_config or args.without):
+        parser.error("--lens_config, --distiller_config and --without change a --preset; a saved model has its own")
     return args
 
 
 def build_pipeline(
     args: argparse.Namespace, making: AbstractContextManager[Any] | None = None
 ) -> SemanticLensPipeline:
-    """The pipeline to train: a saved one, or an untrained lens of a preset, made inside `making`."""
+    """The pipeline to train: a saved one, or an untrained lens of a preset, made inside `making`; with another
+    distiller if one is given.
+    """
     if args.pretrained_model_name_or_path is not None:
-        return SemanticLensPipeline.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32)
+        given = {} if args.distiller is None else {"semantic_distiller": load_distiller(args.distiller)}
+        return SemanticLensPipeline.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32, **given)
     if args.preset not in LENS_PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(LENS_PRESETS)}")
     preset = LENS_PRESETS[args.preset]
@@ -78,10 +81,7 @@ def build_pipeline(
         with making or nullcontext():
             distiller = SemanticDistiller(**config)
     else:
-        nested = Path(args.distiller) / "semantic_distiller"
-        distiller = SemanticDistiller.from_pretrained(
-            nested if nested.is_dir() else args.distiller, dtype=torch.float32
-        )
+        distiller = load_distiller(args.distiller)
     return SemanticLensPipeline(lens, distiller)
 
 

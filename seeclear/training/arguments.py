@@ -95,7 +95,7 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or 'seeclear-tiny'")
     add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
     add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
-    add("--distiller", help="a trained Semantic Distiller to take instead: a folder, or a Hub id")
+    add("--distiller", help="a trained Semantic Distiller to take instead: its folder or Hub id, or a pipeline's")
     add(
         "--prior",
         help="SeeClear*: the Semantic Lens, frozen, whose output is y: the folder of a lens, or a pipeline's folder, "

@@ -28,6 +28,7 @@ class LensSemantics(SemanticsCache):
     def __init__(self, distiller: SemanticDistiller, sources: Sequence[Source], grid: int) -> None:
         super().__init__(distiller, sources)
         self.grid = grid
+        self.keeps_frames = distiller.motion_head is not None
 
     @torch.no_grad()
     def semantics(self, low_res: Tensor, places: Tensor) -> dict[str, Tensor]:
@@ -49,8 +50,7 @@ class LensSemantics(SemanticsCache):
                 pixels, clip_token, masks = distilled.features[0], distilled.clip_tokens[0], distilled.clip_masks[0]
                 regions.append([0.0, 0.0, 1.0, 1.0])
             else:
-                tokens, pixels = self._whole_frames(place, clip)
-                clip_token, masks = (part[0] for part in self.distiller.follow(tokens[None], pixels[None]))
+                clip_token, pixels, masks = self._followed(place, clip)
                 pixels, masks = mirror(pixels, place[5:8]), mirror(masks, place[5:8])
                 regions.append(region_of(source.size, place, (clip.shape[-2], clip.shape[-1])))
             features.append(F.adaptive_avg_pool2d(pixels, self.grid))
@@ -65,14 +65,14 @@ class LensSemantics(SemanticsCache):
             "region": torch.tensor(regions, device=low_res.device),
         }
 
-    def _whole_frames(self, place: list[int], clip: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (F, K, D) and features (F, P, h', w') of a sample's whole frames, in its order."""
-        frames = [place[1] + i * place[2] for i in range(len(clip))]
-        if place[8]:
-            frames.reverse()
-        self._distil(place[0], [frame for frame in frames if (place[0], frame) not in self._kept])
-        tokens, features = zip(*(self._kept[place[0], frame] for frame in frames), strict=True)
-        return torch.stack(tokens).to(clip), torch.stack(features).to(clip)
+    def _followed(self, place: list[int], clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of a sample's whole frames: clip-wise tokens (K, D), features (F, P, h, w), mask logits (F, K, h, w)."""
+        tokens, features, *frames = (part[None].to(clip) for part in self._whole_frames(place, len(clip)))
+        clip_tokens, masks = self.distiller.follow(tokens, features)
+        if frames:
+            by_motion = self.distiller.masks_by_motion(tokens, clip_tokens, features, frames[0] / 127.5 - 1)
+            masks = masks if by_motion is None else masks + by_motion[1]
+        return clip_tokens[0], features[0], masks[0]
 
 
 def mirror(maps: Tensor, augmentation: Sequence[int]) -> Tensor:

@@ -5,7 +5,9 @@ of what it gave.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,12 @@ CELL = 2
 """LR pixels that a cell of the features of a crop covers along each side."""
 
 
+def load_distiller(name_or_path: str | os.PathLike[str]) -> SemanticDistiller:
+    """A trained distiller in float32: from its own folder or Hub id, or from the folder of a pipeline that has one."""
+    nested = Path(name_or_path) / "semantic_distiller"
+    return SemanticDistiller.from_pretrained(nested if nested.is_dir() else name_or_path, dtype=torch.float32)
+
+
 class SemanticsCache:
     """Tokens O and features P of training crops, from a frozen distiller.
 
@@ -31,10 +39,13 @@ class SemanticsCache:
         sources: those of the data set, in its order.
     """
 
+    keeps_frames = False
+    """Whether LR frames are kept as well, as uint8."""
+
     def __init__(self, distiller: SemanticDistiller, sources: Sequence[Source]) -> None:
         self.distiller = distiller
         self.sources = list(sources)
-        self._kept: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._kept: dict[tuple[int, int], tuple[Tensor, ...]] = {}
 
     @torch.no_grad()
     def __call__(self, low_res: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,16 +68,21 @@ class SemanticsCache:
                 pixels = distilled.features[0]
                 features.append(F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False))
                 continue
-            start, step, count = place[1], place[2], clip.shape[0]
-            frames = [start + i * step for i in range(count)]
-            if place[8]:
-                frames.reverse()
-            self._distil(place[0], [frame for frame in frames if (place[0], frame) not in self._kept])
-            kept = [self._kept[place[0], frame] for frame in frames]
-            tokens.append(torch.stack([one for one, _ in kept]).to(clip))
-            whole = torch.stack([one for _, one in kept]).to(clip)
+            frame_tokens, whole = (part.to(clip) for part in self._whole_frames(place, len(clip))[:2])
+            tokens.append(frame_tokens)
             features.append(crop_features(whole, source.size, place[3:8], size))
         return torch.stack(tokens), torch.stack(features)
+
+    def _whole_frames(self, place: list[int], count: int) -> list[Tensor]:
+        """What is kept of a sample's `count` whole frames, stacked in its order: tokens (F, K, D), features
+        (F, P, h, w), and, for a distiller that looks at motion, the LR frames as uint8 (F, 3, H, W).
+        """
+        frames = [place[1] + i * place[2] for i in range(count)]
+        if place[8]:
+            frames.reverse()
+        self._distil(place[0], [frame for frame in frames if (place[0], frame) not in self._kept])
+        kept = [self._kept[place[0], frame] for frame in frames]
+        return [torch.stack(parts) for parts in zip(*kept, strict=True)]
 
     def _distil(self, source: int, frames: list[int]) -> None:
         for frame in frames:
@@ -75,7 +91,8 @@ class SemanticsCache:
             low_res = to_uint8(imresize(pixels[..., :height, :width].float() / 255, scale=1 / SCALE))
             weight = next(self.distiller.parameters())
             distilled = self.distiller(low_res[None].to(weight) / 127.5 - 1)
-            self._kept[source, frame] = (distilled.tokens[0, 0].half().cpu(), distilled.features[0, 0].half().cpu())
+            kept = distilled.tokens[0, 0].half().cpu(), distilled.features[0, 0].half().cpu()
+            self._kept[source, frame] = (*kept, low_res[0]) if self.keeps_frames else kept
 
 
 def crop_features(

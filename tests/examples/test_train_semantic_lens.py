@@ -125,6 +125,21 @@ def test_a_saved_pipeline_goes_on_and_its_distiller_stays(folder: Path, whole_ru
     assert all(torch.equal(distillers[0][name], distillers[1][name]) for name in distillers[0])
 
 
+def test_a_saved_pipeline_goes_on_with_another_distiller(
+    folder: Path, whole_run: str, small_distiller_config: dict[str, Any]
+) -> None:
+    """Given by a pipeline's folder; this one looks at motion."""
+    torch.manual_seed(5)
+    other = SemanticDistiller(**small_distiller_config, motion=True)
+    other.save_pretrained(folder / "other" / "semantic_distiller")
+    launch(folder, "changed", model=["--pretrained_model_name_or_path", whole_run, "--distiller", "other"])
+    exported = weights(folder, "changed", "semantic_distiller")
+    assert exported.keys() == other.state_dict().keys()
+    assert all(torch.equal(value.half(), exported[name]) for name, value in other.state_dict().items())
+    before, after = weights(folder, whole_run), weights(folder, "changed")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
 def test_the_ablations_plain_network_trains_without_a_distiller(folder: Path) -> None:
     launch(folder, "plain", *PLAIN)
     assert not (folder / "plain" / "semantic_distiller").exists()

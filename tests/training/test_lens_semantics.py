@@ -1,7 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from seeclear import SemanticDistiller
 from seeclear.data import ClipDataset, FrameFolder
 from seeclear.models.lens_modules import sample_maps, sampling_matrix
+from seeclear.resize import imresize, to_uint8
 from seeclear.training.lens_semantics import LensSemantics, mirror, region_of
 
 
@@ -21,6 +25,7 @@ class Pixels(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.ones(()))
+        self.motion_head = None
         self.frames = 0
 
     def forward(self, low_res: Tensor) -> SimpleNamespace:
@@ -65,6 +70,30 @@ def test_masks_and_features_lie_where_the_crop_shows_them(sources: list[FrameFol
         assert difference.max() < 0.02  # rounding to 8 bits, twice
     assert len(seen) > 10
     assert distiller.frames <= 8  # every frame once
+
+
+@pytest.mark.parametrize("backwards", [0, 1])
+def test_masks_know_what_moves_as_in_use(
+    backwards: int, small_distiller_config: dict[str, Any], randomize: Callable[..., nn.Module], tmp_path: Path
+) -> None:
+    """A distiller with motion: what a whole frame's crop gets is what the distiller says of the clip."""
+    rng = np.random.default_rng(0)
+    scene = rng.integers(0, 200, (96, 128, 3))
+    for i in range(6):
+        Image.fromarray(np.roll(scene, 4 * i, 1).astype(np.uint8)).save(tmp_path / f"{i}.png")
+    distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
+    source = FrameFolder(tmp_path)
+    frames = torch.from_numpy(source.frames(1, 4).copy()).permute(0, 3, 1, 2).float() / 255
+    low_res = to_uint8(imresize(frames, scale=0.25)).float()[None] / 127.5 - 1
+    low_res = low_res.flip(1) if backwards else low_res
+    place = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, backwards]])
+    given = LensSemantics(distiller, [source], grid=2).semantics(low_res, place)
+    with torch.no_grad():
+        expected = distiller(low_res)
+        still = distiller.follow(expected.tokens, expected.features)[1]
+    moved = (expected.clip_masks - still).abs().max()
+    assert moved > 0 and (given["clip_masks"] - expected.clip_masks).abs().max() < 0.02 * moved
+    assert (given["clip_tokens"] - expected.clip_tokens).abs().max() < 1e-2
 
 
 def test_a_batch_holds_frames_of_all_sizes(sources: list[FrameFolder]) -> None:
