@@ -35,6 +35,7 @@ from seeclear.training.sampling import (
     sample_timesteps,
 )
 from seeclear.training.semantics import CELL, SemanticsCache, load_distiller
+from seeclear.training.sharding import shares_weights
 
 
 def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any] | None = None) -> SeeClearPipeline:
@@ -99,14 +100,17 @@ class Trainer(TrainingLoop):
         """
         prior, sources = self.pipeline.prior, self.data.dataset.clips.sources
         frozen = self.args.train_distiller == "nothing"
-        cache = SemanticsCache(model.semantic_distiller, sources)
+        distiller = model.semantic_distiller
+        if shares_weights(self.accelerator):  # a distiller that is asked apart from the model must be whole
+            distiller = copy.deepcopy(distiller)
+        cache = SemanticsCache(distiller, sources)
         if isinstance(prior, SemanticLens) and prior.needs_semantics:
             if not frozen:
                 raise ValueError(
                     f"`train_distiller` is {self.args.train_distiller!r}; it must be 'nothing' where the prior works "
                     "with the distiller's semantics"
                 )
-            cache = LensSemantics(model.semantic_distiller, sources, prior.config.global_grid)
+            cache = LensSemantics(distiller, sources, prior.config.global_grid)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
         self.prior = TrainingPrior(prior, cache, model.num_clips, self.accelerator.device)
 
@@ -155,14 +159,11 @@ class Trainer(TrainingLoop):
         return self.lpips(*frames).sum() / len(x0)
 
     def finished_pipeline(self) -> SeeClearPipeline:
-        condenser, distiller, prior = copy.deepcopy(
-            (self.model.pixel_condenser, self.model.semantic_distiller, self.pipeline.prior)
-        )
-        self.copy_averaged_to(TrainingModel(condenser, distiller, self.args.stage, self.args.train_distiller))
+        model = self.averaged_model().eval()
         components = self.pipeline.components | {
-            "pixel_condenser": condenser.eval(),
-            "semantic_distiller": distiller.eval(),
-            "prior": prior,
+            "pixel_condenser": model.pixel_condenser,
+            "semantic_distiller": model.semantic_distiller,
+            "prior": copy.deepcopy(self.pipeline.prior),
         }
         return SeeClearPipeline(
             **components,

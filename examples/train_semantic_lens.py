@@ -7,7 +7,7 @@ import argparse
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -110,8 +110,7 @@ class Trainer(TrainingLoop):
         return charbonnier_loss(prediction, x0)
 
     def finished_pipeline(self) -> SemanticLensPipeline:
-        lens = copy.deepcopy(self.model)
-        self.copy_averaged_to(lens)
+        lens = cast(SemanticLens, self.averaged_model())
         distiller = copy.deepcopy(self.pipeline.semantic_distiller)
         return SemanticLensPipeline(lens.eval(), distiller, clip_length=self.pipeline.config.clip_length)
 

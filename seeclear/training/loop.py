@@ -6,6 +6,7 @@ export. A script says what it trains, its loss and its pipeline.
 from __future__ import annotations
 
 import argparse
+import copy
 import logging
 import sys
 import time
@@ -36,6 +37,7 @@ from seeclear.training.checkpoints import (
 )
 from seeclear.training.mixture import TrainingData
 from seeclear.training.sampling import ConsecutiveSampler
+from seeclear.training.sharding import SharedEMA, shares_weights, whole_state
 from seeclear.training.validation import validate, validation_evaluator
 
 logger = get_logger(__name__)
@@ -62,7 +64,9 @@ class TrainingLoop(ABC):
 
     @abstractmethod
     def finished_pipeline(self) -> DiffusionPipeline:
-        """A pipeline of copies of the networks, with the averaged weights if there are any, in evaluation mode."""
+        """A pipeline of copies of the networks, with the averaged weights if there are any, in evaluation mode; all
+        processes must call it.
+        """
 
     @abstractmethod
     def validation_upscaler(self, pipeline: Any) -> tuple[Callable[[Tensor, int], Tensor], list[int]]:
@@ -80,9 +84,10 @@ class TrainingLoop(ABC):
         self.model = model
         if args.channels_last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        shared = shares_weights(accelerator)
+        self.unshared = copy.deepcopy(model) if shared else None
         optimizer = torch.optim.AdamW(
-            self.trainable,
+            [parameter for parameter in model.parameters() if parameter.requires_grad],
             lr=args.learning_rate,
             betas=(args.adam_beta1, args.adam_beta2),
             weight_decay=args.adam_weight_decay,
@@ -97,7 +102,10 @@ class TrainingLoop(ABC):
         )
         self.progress = TrainingProgress()
         self.wrapped, self.optimizer = accelerator.prepare(model, optimizer)
-        self.ema = EMAModel(self.trainable, decay=args.ema_decay, foreach=True) if args.use_ema else None
+        # sharing weights out replaces them, so they are looked up again
+        self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        average = SharedEMA if shared else EMAModel
+        self.ema = average(self.trainable, decay=args.ema_decay, foreach=True) if args.use_ema else None
         states = [self.lr_scheduler, self.progress] + ([self.ema] if self.ema is not None else [])
         accelerator.register_for_checkpointing(*states)
         if self.resume_from is not None:
@@ -150,7 +158,7 @@ class TrainingLoop(ABC):
                     loss = self.compute_loss(batch)
                     accelerator.backward(loss)
                     if accelerator.sync_gradients:
-                        accelerator.clip_grad_norm_(self.trainable, args.max_grad_norm)
+                        accelerator.clip_grad_norm_(self.wrapped.parameters(), args.max_grad_norm)
                     self.optimizer.step()
                     self.optimizer.zero_grad()
                 progress.clips += args.train_batch_size * accelerator.num_processes
@@ -203,8 +211,8 @@ class TrainingLoop(ABC):
         """Upscales the validation clips with the averaged weights, logs how well; None if there are no such clips."""
         accelerator, step = self.accelerator, self.progress.step
         figures = None
-        if self.data.validation and accelerator.is_main_process:
-            pipeline = self.finished_pipeline()
+        pipeline = self.finished_pipeline() if self.data.validation else None
+        if pipeline is not None and accelerator.is_main_process:
             pipeline.set_progress_bar_config(disable=True)
             upscale, steps = self.validation_upscaler(pipeline)
             picture = self.output_dir / "validation" / f"{step:08d}.png"
@@ -215,18 +223,24 @@ class TrainingLoop(ABC):
         accelerator.wait_for_everyone()
         return figures
 
-    def copy_averaged_to(self, model: nn.Module) -> None:
-        """Gives a copy of the trained model the averaged weights, if there are any."""
+    def averaged_model(self) -> nn.Module:
+        """A copy of the model, with the averaged weights if there are any; all processes must call it."""
+        if self.unshared is None:
+            model = copy.deepcopy(self.model)
+        else:
+            model = copy.deepcopy(self.unshared)
+            model.load_state_dict(whole_state(self.model))
         if self.ema is not None:
             self.ema.copy_to([parameter for parameter in model.parameters() if parameter.requires_grad])
+        return model
 
     def export(self, figures: dict[str, float] | None) -> None:
         """Writes the finished pipeline in fp16 with its model card, and uploads it if asked to."""
         args, accelerator = self.args, self.accelerator
         accelerator.wait_for_everyone()
+        pipeline = self.finished_pipeline()
         if not accelerator.is_main_process:
             return
-        pipeline = self.finished_pipeline()
         parameters = {
             name: (
                 sum(parameter.numel() for parameter in component.parameters()),

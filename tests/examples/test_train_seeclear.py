@@ -77,6 +77,13 @@ def weights(folder: Path, output: str, component: str) -> dict[str, Tensor]:
     return load_file(folder / output / component / "diffusion_pytorch_model.safetensors")
 
 
+@pytest.fixture
+def fsdp() -> list[str]:
+    """The launcher of two processes that share their weights out."""
+    runner = Path(__file__).with_name("fsdp_runner.py")
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(runner)]
+
+
 @pytest.fixture(scope="module")
 def whole_run(folder: Path) -> str:
     """An uninterrupted run through accelerate's launcher, with validation."""
@@ -167,6 +174,38 @@ def test_two_processes_equal_one_with_twice_the_batch(folder: Path) -> None:
     assert any(not torch.equal(start[name], ours[name]) for name in ours)
     for name, value in ours.items():
         torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_shared_out_by_fsdp_equal_whole_ones(folder: Path, fsdp: Sequence[str]) -> None:
+    """Two processes that keep half of each weight, interrupted, against one with twice the batch: losses, averaged
+    weights, validation.
+    """
+    extra = ["--max_train_steps", "3", "--lr_warmup_steps", "0", "--adam_epsilon", "1", "--learning_rate", "300"]
+    extra += ["--adam_weight_decay", "0", "--validation_data", "validation", "--ema_decay", "0.5"]
+    run = launch(folder, "whole-weights", *extra)
+    assert run.returncode == 0, run.stderr
+    for more in (["--max_train_minutes", "0"], ["--resume_from_checkpoint", "latest"]):
+        run = launch(folder, "shared-weights", *extra, "--train_batch_size", "1", *more, launcher=fsdp)
+        assert run.returncode == 0, run.stderr
+    one, two = log(folder, "whole-weights"), log(folder, "shared-weights")
+    assert [line["loss"] for line in two] == pytest.approx([line["loss"] for line in one], rel=1e-5)
+    figures = [
+        json.loads((folder / output / "validation_log.jsonl").read_text().splitlines()[-1])
+        for output in ("whole-weights", "shared-weights")
+    ]
+    assert figures[1]["psnr_1_steps"] == pytest.approx(figures[0]["psnr_1_steps"], rel=1e-6)
+    ours, theirs = (weights(folder, output, "pixel_condenser") for output in ("whole-weights", "shared-weights"))
+    last = load_file(folder / "whole-weights" / "checkpoint-3" / "model.safetensors")  # not averaged
+    assert max((last[f"pixel_condenser.{name}"] - value).abs().max() for name, value in ours.items()) > 1e-3
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=2e-3, atol=2e-4)
+
+
+def test_fsdp_must_be_the_second(folder: Path, fsdp: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    run = launch(folder, "flattened", launcher=fsdp)
+    assert run.returncode != 0
+    assert "train_seeclear.py: error: accelerate's configuration has `fsdp_version` 1; it must be 2" in run.stderr
 
 
 def test_an_earlier_run_is_not_overwritten(folder: Path, whole_run: str) -> None:
