@@ -2,10 +2,12 @@
 """Settings for the whole suite: no network, the same examples on every run; networks small enough for every test."""
 
 import copy
+import importlib.util
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -91,6 +93,19 @@ def _randomize(module: nn.Module, seed: int = 0) -> nn.Module:
 def randomize() -> Callable[..., nn.Module]:
     """Moves all parameters off their start: many layers start at zero and would hide what a test looks for."""
     return _randomize
+
+
+def _load_script(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(path).stem, Path(__file__).parents[1] / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def load_script() -> Callable[[str], ModuleType]:
+    """Gives a script as a module, by its path in the repository."""
+    return _load_script
 
 
 @pytest.fixture(scope="session")

@@ -73,14 +73,11 @@ def sample_timesteps(
         raise ValueError(f"`sampling` is {sampling!r}; it may be one of {', '.join(TIMESTEP_SAMPLINGS)}")
     if not 0.0 <= final_probability <= 1.0:
         raise ValueError(f"`final_probability` is {final_probability}; it must be in [0, 1]")
-    timesteps = []
-    for generator in generators:
-        timestep = torch.randint(num_train_timesteps, (), generator=generator, device=generator.device)
-        if sampling == "final":
-            is_final = torch.rand((), generator=generator, device=generator.device) < final_probability
-            timestep = torch.where(is_final, num_train_timesteps - 1, timestep)
-        timesteps.append(timestep)
-    return torch.stack(timesteps)
+    draw = (torch.randint(num_train_timesteps, (), generator=g, device=g.device) for g in generators)
+    timesteps = torch.stack(tuple(draw))
+    if sampling == "final":
+        timesteps = torch.where(sample_flags(generators, final_probability), num_train_timesteps - 1, timesteps)
+    return timesteps
 
 
 def sample_noise(
@@ -103,8 +100,7 @@ def sample_noise(
         raise ValueError(f"`shared_probability` is {shared_probability}; it must be in [0, 1]")
     frames, *frame_shape = clip_shape
     noise = []
-    for generator in generators:
-        shared = bool(torch.rand((), generator=generator, device=generator.device) < shared_probability)
+    for generator, shared in zip(generators, sample_flags(generators, shared_probability).tolist(), strict=True):
         drawn = torch.randn((1 if shared else frames, *frame_shape), generator=generator, device=generator.device)
         noise.append(drawn.expand(frames, *frame_shape))
     return torch.stack(noise)

@@ -1,6 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,16 +13,11 @@ from PIL import Image
 from seeclear import PixelCondenser, SeeClearPipeline
 from seeclear.models.attention import WindowSelfAttention
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "ablation.py"
-
 
 @pytest.fixture(scope="module")
-def ablation() -> ModuleType:
+def ablation(load_script: Callable[[str], ModuleType]) -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("ablation", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/ablation.py")
 
 
 @pytest.fixture

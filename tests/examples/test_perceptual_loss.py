@@ -1,8 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """On which clips of a batch the training script works out its perceptual loss."""
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -11,17 +10,13 @@ from torch import Tensor
 
 from seeclear.training.sampling import clip_generators
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "train_seeclear.py"
 TIMESTEPS = torch.tensor([14, 3, 13, 14])
 
 
 @pytest.fixture(scope="module")
-def train_seeclear() -> ModuleType:
+def train_seeclear(load_script: Callable[[str], ModuleType]) -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("train_seeclear", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/train_seeclear.py")
 
 
 def perceptual_loss(train_seeclear: ModuleType, limit: int | None) -> tuple[Tensor, Tensor]:
