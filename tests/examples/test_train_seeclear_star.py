@@ -2,7 +2,6 @@
 """Runs the real training script with a prior, in this process, on a very small model and a few small frames."""
 
 import json
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from in_process import logged_losses, run_script
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -51,23 +50,14 @@ def launch(folder: Path, output: str, *extra: str, model: list[str] | None = Non
     if model is None:
         model = ["--preset", "tiny", "--condenser_config", "condenser.json", "--prior", "lens"]
         model += ["--distiller", "lens/semantic_distiller"]
-    arguments = [str(SCRIPT), *model, "--train_data_dir", "train", "--output_dir", output, "--use_ema"]
+    arguments = [*model, "--train_data_dir", "train", "--output_dir", output, "--use_ema"]
     arguments += ["--resolution", "32", "--num_frames", "2", "--train_batch_size", "2", "--max_train_steps", "3"]
     arguments += ["--dataloader_num_workers", "0", "--lr_warmup_steps", "1", "--logging_steps", "1"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("ACCELERATE_USE_CPU", "true")
-        patch.setattr("sys.argv", [*arguments, *extra])
-        AcceleratorState._reset_state(reset_partial_state=True)  # as in a new process
-        try:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-        finally:
-            AcceleratorState._reset_state(reset_partial_state=True)
+    run_script(SCRIPT, *arguments, *extra, folder=folder)
 
 
 def losses(folder: Path, output: str) -> list[tuple[int, float, float]]:
-    lines = [json.loads(line) for line in (folder / output / "train_log.jsonl").read_text().splitlines()]
-    return [(line["step"], line["loss"], line["lr"]) for line in lines]
+    return logged_losses(folder / output)
 
 
 def weights(folder: Path, output: str, component: str = "pixel_condenser") -> dict[str, Tensor]:

@@ -2,14 +2,13 @@
 """Runs the real training script of Semantic Lens, in this process, on a very small model and a few small frames."""
 
 import json
-import runpy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from in_process import logged_losses, run_script
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
@@ -44,7 +43,7 @@ def launch(folder: Path, output: str, *extra: str, model: list[str] | None = Non
     if model is None:
         model = ["--preset", "semantic-lens-tiny", "--lens_config", "lens.json"]
         model += ["--distiller_config", "distiller.json"]
-    arguments = [str(SCRIPT), *model, "--train_data_dir", "train", "--output_dir", output]
+    arguments = [*model, "--train_data_dir", "train", "--output_dir", output]
     arguments += [
         "--resolution",
         "32",
@@ -56,20 +55,11 @@ def launch(folder: Path, output: str, *extra: str, model: list[str] | None = Non
         "0",
     ]
     arguments += ["--max_train_steps", str(STEPS), "--lr_warmup_steps", "1", "--logging_steps", "1", "--use_ema"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("ACCELERATE_USE_CPU", "true")
-        patch.setattr("sys.argv", [*arguments, *extra])
-        AcceleratorState._reset_state(reset_partial_state=True)  # as in a new process
-        try:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-        finally:
-            AcceleratorState._reset_state(reset_partial_state=True)
+    run_script(SCRIPT, *arguments, *extra, folder=folder)
 
 
 def losses(folder: Path, output: str) -> list[tuple[int, float, float]]:
-    lines = [json.loads(line) for line in (folder / output / "train_log.jsonl").read_text().splitlines()]
-    return [(line["step"], line["loss"], line["lr"]) for line in lines]
+    return logged_losses(folder / output)
 
 
 def checkpoints(folder: Path, output: str) -> set[str]:

@@ -5,7 +5,6 @@ that are not usable end it with one line, before it starts where that can be kno
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from in_process import logged_losses, run_script
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -59,20 +58,11 @@ def test_killed_while_checkpointing_it_goes_on_to_the_same_losses(folder: Path) 
 
 
 def train(output: Path, *extra: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "sys.argv", [*ARGUMENTS, "--output_dir", str(output), "--resume_from_checkpoint", "latest", *extra]
-        )
-        AcceleratorState._reset_state(reset_partial_state=True)  # as in a new process
-        try:
-            runpy.run_path(str(SCRIPT), run_name="__main__")
-        finally:
-            AcceleratorState._reset_state(reset_partial_state=True)
+    run_script(SCRIPT, *ARGUMENTS[1:], "--output_dir", str(output), "--resume_from_checkpoint", "latest", *extra)
 
 
 def losses(output: Path) -> list[tuple[int, float]]:
-    lines = [json.loads(line) for line in (output / "train_log.jsonl").read_text().splitlines()]
-    return [(line["step"], line["loss"]) for line in lines]
+    return [(step, loss) for step, loss, _ in logged_losses(output)]
 
 
 def size(folder: Path) -> int:

@@ -2,7 +2,6 @@
 """What all training scripts take beside data and a model, on a very small Semantic Lens, in this process."""
 
 import json
-import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from in_process import run_script
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
@@ -33,17 +32,6 @@ def folder(tmp_path: Path, small_lens_config: dict[str, Any], monkeypatch: pytes
     return tmp_path
 
 
-def run_script(name: str, *arguments: str) -> None:
-    script = str(EXAMPLES / f"{name}.py")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", [script, *arguments])
-        AcceleratorState._reset_state(reset_partial_state=True)  # as in a new process
-        try:
-            runpy.run_path(script, run_name="__main__")
-        finally:
-            AcceleratorState._reset_state(reset_partial_state=True)
-
-
 def train(output: str, *extra: str) -> tuple[dict[str, Tensor], list[float]]:
     """The trained weights, in float32, and the losses."""
     arguments = ["--preset", "semantic-lens-tiny", "--lens_config", "lens.json", "--without", "image", "gps", "isee"]
@@ -52,7 +40,7 @@ def train(output: str, *extra: str) -> tuple[dict[str, Tensor], list[float]]:
     arguments += ["--lr_warmup_steps", "0", "--logging_steps", "1", "--checkpointing_steps", "1"]
     # so large an epsilon makes AdamW's update proportional to the gradient
     arguments += ["--adam_epsilon", "1", "--learning_rate", "0.1", "--output_dir", output, *extra]
-    run_script("train_semantic_lens", *arguments)
+    run_script(EXAMPLES / "train_semantic_lens.py", *arguments)
     log = [json.loads(line)["loss"] for line in Path(output, "train_log.jsonl").read_text().splitlines()]
     return load_file(Path(output, "checkpoint-2", "model.safetensors")), log
 
@@ -125,5 +113,5 @@ def test_push_to_hub_uploads_the_pipeline_alone(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("script", ["train_seeclear", "train_semantic_lens", "train_distiller"])
 def test_help(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
-        run_script(script, "--help")
+        run_script(EXAMPLES / f"{script}.py", "--help")
     assert "--train_batch_size" in capsys.readouterr().out
