@@ -7,8 +7,11 @@
 CLIPS are folders of clips, or clips, as `seeclear evaluate` takes them; LR is made by MATLAB's bicubic.
 
 "semantics off": the condenser gets neither tokens nor features, so InCAM is left with its attention, and CaTeGory,
-which is read by clip-wise tokens, is silent as well. "memory off": CaTeGory is neither read nor written. "MFSA off":
-every window of the multi-frame self-attention spans one frame instead of all frames of the clip.
+which is read by clip-wise tokens, is silent as well. The network misses the constants that these branches add, too, so
+this row is not what semantics are worth. "semantics averaged": tokens and features as they are on average over the
+clip, the same for all pixels and tokens, so that the constants stay and what is seen goes. "memory off": CaTeGory is
+neither read nor written. "MFSA off": every window of the multi-frame self-attention spans one frame instead of all
+frames of the clip. "motion off": the neighbors that motion compensation moves are not seen.
 
 It shows how much the trained network leans on a module: one that changes nothing is not used. It does not show what
 a module is worth: a network that was trained without it would have learned to do otherwise, and one whose module is
@@ -17,9 +20,10 @@ with `frame_semantics`, `clip_semantics`, `texture_memory`, `multi_frame_attenti
 """
 
 import argparse
+import inspect
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,9 +62,30 @@ def switches(condenser: PixelCondenser) -> dict[str, list[Switch]]:
     return {
         ALL_ON: [],
         "semantics off": [(condenser, "token_proj", None)] if config.frame_semantics else [],
+        "semantics averaged": [(condenser, "forward", blind_forward(condenser))] if config.frame_semantics else [],
         "memory off": [(condenser, "memory", None)] if config.texture_memory else [],
         "MFSA off": [(module, "multi_frame", False) for module in attentions if module.multi_frame],
+        "motion off": [(condenser, "conv_moved", None)] if config.motion_compensation else [],
     }
+
+
+def blind_forward(condenser: PixelCondenser) -> Callable[..., Any]:
+    """The condenser's forward pass with semantics that are the same everywhere: their means over frames, pixels and
+    tokens.
+    """
+    forward = condenser.forward
+
+    def averaged(value: Tensor, *axes: int) -> Tensor:
+        return value.mean(dim=axes, keepdim=True).expand_as(value)
+
+    def blind(*args: Any, **kwargs: Any) -> Any:
+        given = inspect.signature(forward).bind(*args, **kwargs).arguments
+        for name, axes in (("tokens", (1, 2)), ("features", (1, 3, 4)), ("clip_tokens", (1,))):
+            if given.get(name) is not None:
+                given[name] = averaged(given[name], *axes)
+        return forward(**given)
+
+    return blind
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
-from seeclear.training.losses import charbonnier_loss, frequency_loss, grid_loss
+from seeclear.training.losses import charbonnier_loss, color_loss, frequency_loss, grid_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
@@ -63,12 +63,15 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
 
 
 def pixel_loss(args: argparse.Namespace, prediction: Tensor, x0: Tensor) -> Tensor:
-    """The losses of all frames, (B, F, 3, H, W) in [-1, 1]: Charbonnier, and by weight those of spectra and grid."""
+    """The losses of all frames, (B, F, 3, H, W) in [-1, 1]: Charbonnier, and by weight those of spectra, grid
+    and colours."""
     loss = charbonnier_loss(prediction, x0)
     if args.frequency_weight > 0:
         loss = loss + args.frequency_weight * frequency_loss(prediction, x0)
     if args.grid_weight > 0:
         loss = loss + args.grid_weight * grid_loss(prediction, x0)
+    if args.color_weight > 0:
+        loss = loss + args.color_weight * color_loss(prediction, x0)
     return loss
 
 

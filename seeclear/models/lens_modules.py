@@ -93,7 +93,7 @@ class ImplicitMaskedAlignment(nn.Module):
     of the frames' shallow features, the same for reference and support, so that untrained alignment is block matching
     already. The instance masks are added to the logits: sum_k M_k(p) M_k(q) is large where both patches p and q show
     the same instance, so a pixel looks where its instance is. The first head's bias starts narrow, so that what has
-    not moved is found as it was; the others start wide.
+    not moved is found as it was; the others start wide. All start narrower where the support is `compensated`.
 
     Args:
         channels: C.
@@ -102,10 +102,18 @@ class ImplicitMaskedAlignment(nn.Module):
         window_size: queries in a window, a side, in patches.
         radius: by how many patches the keys' window is wider at each side.
         masks: whether instance masks are added to the logits.
+        compensated: whether the support was moved along the flow already.
     """
 
     def __init__(
-        self, channels: int, heads: int, head_dim: int, window_size: int, radius: int, masks: bool = True
+        self,
+        channels: int,
+        heads: int,
+        head_dim: int,
+        window_size: int,
+        radius: int,
+        masks: bool = True,
+        compensated: bool = False,
     ) -> None:
         super().__init__()
         self.heads, self.window_size, self.radius = heads, window_size, radius
@@ -114,7 +122,7 @@ class ImplicitMaskedAlignment(nn.Module):
         self.mask_weight = nn.Parameter(torch.ones(heads, 1)) if masks else None
         reach = window_size + radius - 1
         axis = torch.arange(-reach, reach + 1, dtype=torch.float32).square()
-        width = torch.tensor([1.0] + [0.1] * (heads - 1))
+        width = torch.tensor([4.0] + [1.0] * (heads - 1) if compensated else [1.0] + [0.1] * (heads - 1))
         self.position_bias = nn.Parameter(-width[:, None, None] * (axis[:, None] + axis))  # (heads, dy, dx)
 
     def descriptors(self, features: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import MobileNetV2Config, MobileNetV2Model
 
-from .attention import sinusoidal_positions
+from .attention import sinusoidal_positions, zero_init
 
 STRIDES = (4, 8, 16, 32)
 """Of the pyramid's levels; height and width of the frames must be multiples of the last."""
@@ -79,6 +79,16 @@ class QueryLayer(nn.Module):
         return queries + self.feed(self.feed_norm(queries))
 
 
+def places(height: int, width: int, device: torch.device) -> Tensor:
+    """Where in the frame every place of a map lies, in parts of the frame: waves of half a period, 1, 2 and 4 periods
+    along each axis, (height * width, 16), the rows one after the other.
+    """
+    axes = [(torch.arange(side, device=device, dtype=torch.float32) + 0.5) / side for side in (height, width)]
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, 1)
+    angles = grid[..., None] * torch.pi * 2.0 ** torch.arange(4, device=device)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
 class MobileSegmenter(nn.Module):
     """Frames in; queries, pixel features and their products, the masks, out.
 
@@ -87,15 +97,26 @@ class MobileSegmenter(nn.Module):
         num_queries: Q.
         decoder_layers: each looks at one level of the pyramid, coarsest first, in turn.
         heads: of attention.
+        positions: whether what queries take in and the pixel features say where in the frame they are, so that a token
+            can stand for one of several objects that look the same. Untrained it adds nothing.
     """
 
-    def __init__(self, hidden_dim: int = 64, num_queries: int = 16, decoder_layers: int = 3, heads: int = 4) -> None:
+    def __init__(
+        self,
+        hidden_dim: int = 64,
+        num_queries: int = 16,
+        decoder_layers: int = 3,
+        heads: int = 4,
+        positions: bool = False,
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.backbone = MobileBackbone()
         self.pyramid = nn.ModuleList(PyramidLevel(channels, hidden_dim) for channels in CHANNELS)
         self.level_embedding = nn.Parameter(torch.zeros(3, hidden_dim))
         self.position = nn.Linear(16, hidden_dim, bias=False)
+        self.value_position = zero_init(nn.Linear(16, hidden_dim, bias=False)) if positions else None
+        self.pixel_position = zero_init(nn.Linear(16, hidden_dim, bias=False)) if positions else None
         self.queries = nn.Parameter(torch.randn(num_queries, hidden_dim))
         self.decoder = nn.ModuleList(QueryLayer(hidden_dim, heads) for _ in range(decoder_layers))
         self.norm = nn.LayerNorm(hidden_dim)
@@ -110,6 +131,8 @@ class MobileSegmenter(nn.Module):
         for level, features in zip(reversed(self.pyramid), reversed(self.backbone(pixels)), strict=True):
             levels.append(level(features, levels[-1] if levels else None))
         pixel_features = self.to_pixels(levels[-1])
+        if self.pixel_position is not None:
+            pixel_features = pixel_features + self._placed(self.pixel_position, pixel_features)
 
         queries = self.queries.expand(len(pixels), -1, -1)
         masks = [self.masks(self.norm(queries), pixel_features)]
@@ -129,7 +152,15 @@ class MobileSegmenter(nn.Module):
         height, width = level.shape[-2:]
         positions = sinusoidal_positions((height, width), level.device).to(level.dtype)
         values = level.flatten(2).transpose(1, 2) + self.level_embedding[index]
+        if self.value_position is not None:
+            values = values + self._placed(self.value_position, level).flatten(1).T
         return values + self.position(positions), values
+
+    @staticmethod
+    def _placed(position: nn.Linear, maps: Tensor) -> Tensor:
+        """What the places of `maps` (N, D, h, w) add, (D, h, w)."""
+        where = position(places(maps.shape[-2], maps.shape[-1], maps.device).to(maps.dtype))
+        return where.T.unflatten(1, maps.shape[-2:])
 
     def _outside(self, masks: Tensor, size: Sequence[int]) -> Tensor:
         """Where a query must not look: outside its mask; a query whose mask is empty looks everywhere."""

@@ -61,6 +61,50 @@ def optical_flow(first: Tensor, second: Tensor) -> Tensor:
     return flow
 
 
+@torch.no_grad()
+def clip_flows(frames: Tensor, scale: int = 1) -> dict[int, list[Tensor | None]]:
+    """The flow from every frame of a clip to the next one and to the one before.
+
+    Args:
+        frames: (B, F, C, h, w) in [-1, 1].
+        scale: the flow is wanted for frames so many times as large.
+
+    Returns:
+        Under 1 the flow to the next frame and under -1 that to the one before: a list with one (B, 2, scale * h,
+        scale * w) in its pixels, float32, for every frame, None where there is no such frame.
+    """
+    num_frames = frames.shape[1]
+    if num_frames < 2:
+        return {1: [None] * num_frames, -1: [None] * num_frames}
+    grey = frames.float().mean(dim=2, keepdim=True) / 2 + 0.5
+    pairs = (grey[:, :-1], grey[:, 1:]), (grey[:, 1:], grey[:, :-1])
+    first, second = (torch.cat(sides).flatten(0, 1) for sides in zip(*pairs, strict=True))
+    flow = optical_flow(first, second)
+    if scale > 1:
+        flow = scale * F.interpolate(flow, scale_factor=scale, mode="bilinear", align_corners=False)
+    ahead, back = (flows.unbind(dim=1) for flows in flow.unflatten(0, (2, -1, num_frames - 1)))
+    return {1: [*ahead, None], -1: [None, *back]}
+
+
+def moved_neighbors(frames: Tensor, flows: list[Tensor | None], step: int) -> Tensor:
+    """What the frame `step` later shows, moved to where it is in the frame, less the frame itself: 0 if alike.
+
+    Args:
+        frames: (B, F, C, h, w).
+        flows: to that frame, as [`clip_flows`] gives them under `step`.
+        step: 1 or -1.
+
+    Returns:
+        (B, F, C, h, w), float32; zero for the frames that have no such neighbor.
+    """
+    frames = frames.float()
+    moved = [
+        torch.zeros_like(frames[:, t]) if flow is None else warp(frames[:, t + step], flow) - frames[:, t]
+        for t, flow in enumerate(flows)
+    ]
+    return torch.stack(moved, dim=1)
+
+
 def camera_motion(flow: Tensor, iterations: int = 8) -> Tensor:
     """The affine motion, as a flow (N, 2, h, w), that most of `flow` follows: a fit whose errors count by their size
     and not by its square, so that what moves by itself does not sway it.

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
+from .motion import clip_flows, moved_neighbors
 from .size_requirement import SizeRequirement
 from .wavelets import haar_dwt, haar_idwt, inverse_wavelet_packet, wavelet_packet
 
@@ -187,6 +188,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         multi_frame_attention: InCAM's windows span all frames (eq. 15), else one.
         clip_semantics: clip-wise tokens and instance activation (eq. 14); needs `frame_semantics`.
         texture_memory: CaTeGory (eq. 16 to 20); needs `clip_semantics`.
+        motion_compensation: y of the frames before and after, moved along the optical flow, is given to the first
+            convolution too.
 
     Raises:
         ValueError: a switch is on without the one it needs, or `channels` do not fit `head_dim` or `self_attention`.
@@ -219,6 +222,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         multi_frame_attention: bool = True,
         clip_semantics: bool = True,
         texture_memory: bool = True,
+        motion_compensation: bool = False,
     ) -> None:
         super().__init__()
         if clip_semantics and not frame_semantics:
@@ -236,6 +240,11 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         self.time_proj = Timesteps(channels[0], flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(channels[0], time_embed_dim)
         self.conv_in = nn.Conv2d(2 * wave_channels, channels[0], 3, padding=1)
+        self.conv_moved = (
+            zero_init(nn.Conv2d(2 * wave_channels, channels[0], 3, padding=1, bias=False))
+            if motion_compensation
+            else None
+        )
 
         self.encoder = nn.ModuleList(
             EncoderLevel(c, layers_per_level, time_embed_dim, head_dim, window_size, attend)
@@ -363,6 +372,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
             features_in = features_in.contiguous(memory_format=torch.channels_last)
         sample = self.conv_in(features_in)
+        if self.conv_moved is not None:
+            sample = sample + self.conv_moved(self._moved(low_res).to(features_in))
         refill = y_bands[:, :3] / 2**levels  # the low band of y: LR frames, in [-1, 1]
 
         # 2. encoder
@@ -392,6 +403,16 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if update_memory and self.memory is not None and memory is not None:
             new_memory = self.memory.write(memory.to(sample.dtype), pyramid[::-1], num_frames)
         return PixelCondenserOutput(sample=output, memory=new_memory) if return_dict else (output, new_memory)
+
+    @torch.no_grad()
+    def _moved(self, low_res: Tensor) -> Tensor:
+        """What y (B, F, 3, sH, sW) of the frames after and before shows beyond each frame's, as wavelet packets (B*F,
+        6 * 4^k, sH / 2^k, sW / 2^k). The flow is that of y at the LR frames' size.
+        """
+        scale = self.config.scale
+        small = F.avg_pool2d(low_res.float().flatten(0, 1), scale).unflatten(0, low_res.shape[:2])
+        moved = [moved_neighbors(low_res, flows, step) for step, flows in clip_flows(small, scale).items()]
+        return torch.cat([wavelet_packet(x.flatten(0, 1), self.config.wavelet_levels) for x in moved], dim=1)
 
     def _run(self, level: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

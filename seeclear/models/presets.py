@@ -29,7 +29,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "tiny": {
         "pixel_condenser": {},
         "semantic_distiller": {
-            "segmenter_config": {"model_type": "mobile"},
+            "segmenter_config": {"model_type": "mobile", "positions": True},
             "vocabulary": ("person", "animal", "vehicle"),
         },
         "scheduler": {},
@@ -67,7 +67,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior
-    "semantic-lens-tiny": {"semantic_lens": {}, "semantic_distiller": PRESETS["tiny"]["semantic_distiller"]},
+    "semantic-lens-tiny": {
+        "semantic_lens": {"motion_compensation": True, "search_radius": 1},
+        "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],
+    },
 }
 
 

@@ -35,6 +35,7 @@ from .lens_modules import (
     sample_maps,
     sampling_matrix,
 )
+from .motion import clip_flows, moved_neighbors, warp
 
 
 @dataclass
@@ -46,6 +47,20 @@ class SemanticLensOutput(BaseOutput):
     """
 
     sample: Tensor
+
+
+@dataclass
+class _Motion:
+    """What a branch knows of the motion from every frame to the one that it saw before.
+
+    Attributes:
+        flows: of every frame (B, 2, sH, sW), HR pixels; None for the branch's first, and without motion compensation.
+        moved: the enlarged frame before, moved, less the enlarged frame, as sub-pixels (B*F, 3 * s^2, H, W); zero for
+            the first; None without motion compensation.
+    """
+
+    flows: list[Tensor | None]
+    moved: Tensor | None = None
 
 
 @dataclass
@@ -69,7 +84,8 @@ class _Semantics:
 class PropagationBranch(nn.Module):
     """One direction of the propagation: what was found out so far is aligned to the next frame and fused with it.
 
-    `sources` is how many features of the frame itself there are beside the aligned ones.
+    `sources` is how many features of the frame itself there are beside the aligned ones; `scale` is given with motion
+    compensation.
     """
 
     def __init__(
@@ -80,22 +96,28 @@ class PropagationBranch(nn.Module):
         image: ImplicitMaskedAlignment | None,
         gps: GlobalPerspectiveShifter | None,
         isee: InstanceSemanticEmbedding | None,
+        scale: int | None,
     ) -> None:
         super().__init__()
-        self.image, self.gps, self.isee = image, gps, isee
+        self.image, self.gps, self.isee, self.scale = image, gps, isee, scale
+        self.fuse_moved = None if scale is None else nn.Conv2d(3 * scale**2, channels, 3, padding=1, bias=False)
         self.fuse_sources = nn.Conv2d(sources * channels, channels, 1)
         self.fuse_aligned = nn.Conv2d(channels, channels, 1, bias=False)
         self.blocks = nn.Sequential(*[ConvBlock(channels) for _ in range(blocks)])
 
     def prepare(
-        self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int
+        self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int, moved: Tensor | None
     ) -> list[tuple[Tensor | None, ...]]:
         """What the steps need of every frame, made for all frames at once: its part of the fused features, queries,
         keys, modulation.
 
-        `sources`: the frames' own features, each (B*F, C, H, W), the shallow ones first.
+        `sources`: the frames' own features, each (B*F, C, H, W), the shallow ones first. `moved`: what the frame
+        before shows beyond the frame, (B*F, 3 * s^2, H, W), with motion compensation.
         """
-        parts: list[Tensor | None] = [self.fuse_sources(torch.cat(sources, dim=1)), None, None, None]
+        own = self.fuse_sources(torch.cat(sources, dim=1))
+        if self.fuse_moved is not None and moved is not None:
+            own = own + self.fuse_moved(moved)
+        parts: list[Tensor | None] = [own, None, None, None]
         if self.image is not None:
             parts[1:3] = self.image.descriptors(sources[0], semantics.masks)
         if self.gps is not None and semantics.features is not None:
@@ -106,6 +128,12 @@ class PropagationBranch(nn.Module):
         ]
         return list(zip(*frames, strict=True))
 
+    def compensate(self, features: Tensor, flow: Tensor) -> Tensor:
+        """`features` (B, C, H, W), taken for C / s^2 maps at HR size, moved by the flow (B, 2, sH, sW)."""
+        assert self.scale is not None
+        moved = F.pixel_unshuffle(move(F.pixel_shuffle(features, self.scale), flow), self.scale)
+        return moved.contiguous(memory_format=torch.channels_last)
+
     def forward(
         self,
         own: Tensor,
@@ -113,6 +141,7 @@ class PropagationBranch(nn.Module):
         modulation: Tensor | None,
         support: Tensor | None,
         keys: Tensor | None,
+        flow: Tensor | None,
         rows: Tensor | None,
         columns: Tensor | None,
         clip_tokens: Tensor | None,
@@ -123,6 +152,7 @@ class PropagationBranch(nn.Module):
             own, queries, modulation: the frame's, as [`prepare`] gives them; `own` is (B, C, H, W).
             support: what the branch made of the frame before (B, C, H, W); None at its first frame.
             keys: of the frame before.
+            flow: from the frame to the one before, (B, 2, sH, sW) in HR pixels; None compensates no motion.
             rows, columns: what samples the modulation, as [`sampling_matrix`] gives it.
             clip_tokens: (B, K, D).
 
@@ -132,6 +162,11 @@ class PropagationBranch(nn.Module):
         if support is None:
             return self.blocks(own)
         aligned = support
+        if flow is not None and self.scale is not None:
+            aligned = self.compensate(aligned, flow)
+            if keys is not None:
+                cell = PATCH * self.scale
+                keys = move(keys.permute(0, 3, 1, 2), F.avg_pool2d(flow, cell) / cell).permute(0, 2, 3, 1)
         if self.image is not None:
             aligned = self.image(queries, keys, aligned)
         if self.gps is not None:
@@ -139,6 +174,11 @@ class PropagationBranch(nn.Module):
         if self.isee is not None:
             aligned = self.isee(aligned, clip_tokens)
         return self.blocks(self.fuse_aligned(aligned).add_(own))
+
+
+def move(maps: Tensor, flow: Tensor) -> Tensor:
+    """[`warp`] of maps (B, C, H, W) of any dtype; places need the precision of float32."""
+    return warp(maps.float(), flow).to(maps.dtype)
 
 
 class SemanticLens(ModelMixin, ConfigMixin):
@@ -166,9 +206,13 @@ class SemanticLens(ModelMixin, ConfigMixin):
         gps: global perspective shifter; needs the segmentation features.
         isee: instance-specific semantic embedding encoder; needs the clip tokens.
         multi_frame_attention: self-attention over the frames of the clip.
+        motion_compensation: what the branches take from the frame before, its bicubic enlargement and the features, is
+            moved along the optical flow before IMAGE aligns it, so that IMAGE has to find the rest only. This is done
+            at HR size, features being taken for sub-pixels, since fractions of an LR pixel are what several frames
+            know more about than one.
 
     Raises:
-        ValueError: `channels` fits neither `head_dim` nor `alignment_heads`.
+        ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2.
     """
 
     _supports_gradient_checkpointing = True
@@ -197,6 +241,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
         gps: bool = True,
         isee: bool = True,
         multi_frame_attention: bool = True,
+        motion_compensation: bool = False,
     ) -> None:
         super().__init__()
         if channels % head_dim or channels % alignment_heads:
@@ -205,16 +250,27 @@ class SemanticLens(ModelMixin, ConfigMixin):
                 f"{alignment_heads}"
             )
 
+        if motion_compensation and channels % scale**2:
+            raise ValueError(f"`channels` is {channels}; motion compensation needs a multiple of {scale**2}")
+
         def branch(sources: int, blocks: int) -> PropagationBranch:
             return PropagationBranch(
                 channels,
                 sources,
                 blocks,
-                ImplicitMaskedAlignment(channels, alignment_heads, head_dim, alignment_window_size, search_radius)
+                ImplicitMaskedAlignment(
+                    channels,
+                    alignment_heads,
+                    head_dim,
+                    alignment_window_size,
+                    search_radius,
+                    compensated=motion_compensation,
+                )
                 if image
                 else None,
                 GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
                 InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
+                scale if motion_compensation else None,
             )
 
         self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
@@ -267,23 +323,25 @@ class SemanticLens(ModelMixin, ConfigMixin):
         self._check_semantics(batch_size, num_frames, features, clip_tokens, clip_masks, region)
 
         # 1. every frame alone; an odd height or width is filled up by repeating the edge
-        pixels = F.pad(
-            low_res.flatten(0, 1).to(self.dtype), (0, -width % PATCH, 0, -height % PATCH), mode="replicate"
-        ).contiguous(memory_format=torch.channels_last)
+        padded = F.pad(low_res.flatten(0, 1), (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
+        pixels = padded.to(self.dtype).contiguous(memory_format=torch.channels_last)
         extracted = self.extraction(self.conv_in(pixels))  # (B*F, C, H, W)
         semantics = self._semantics(low_res, extracted.dtype, features, clip_tokens, clip_masks, region)
 
         # 2. from the last frame to the first, then from the first to the last
-        behind = self._propagate(self.backward_branch, (extracted,), semantics, num_frames, reverse=True)
-        hidden = self._propagate(self.forward_branch, (extracted, behind), semantics, num_frames, reverse=False)
+        enlarged = imresize(low_res, scale=self.config.scale)
+        motion = self._motion(padded.unflatten(0, (batch_size, num_frames)), enlarged)
+        behind = self._propagate(self.backward_branch, (extracted,), semantics, motion[0], num_frames, reverse=True)
+        hidden = self._propagate(
+            self.forward_branch, (extracted, behind), semantics, motion[1], num_frames, reverse=False
+        )
 
         # 3. all frames together, and up
         if self.attention is not None:
             hidden = self._run(self.attention, hidden, num_frames)
         residual = F.pixel_shuffle(self.conv_out(self.reconstruction(hidden)), self.config.scale)
         residual = residual[..., : self.config.scale * height, : self.config.scale * width]
-        sample = imresize(low_res, scale=self.config.scale)
-        sample = sample + residual.unflatten(0, (batch_size, num_frames)).to(sample.dtype)
+        sample = enlarged + residual.unflatten(0, (batch_size, num_frames)).to(enlarged.dtype)
         return SemanticLensOutput(sample=sample) if return_dict else (sample,)
 
     def _check_semantics(
@@ -343,22 +401,43 @@ class SemanticLens(ModelMixin, ConfigMixin):
             semantics.masks = sample_maps(masks, rows, columns).to(dtype)
         return semantics
 
+    @torch.no_grad()
+    def _motion(self, low_res: Tensor, enlarged: Tensor) -> tuple[_Motion, _Motion]:
+        """What the backward and the forward branch know of the motion.
+
+        `low_res`: (B, F, 3, H, W), filled up to whole patches; `enlarged`: the frames before that at HR size.
+        """
+        num_frames, scale = low_res.shape[1], self.config.scale
+        if not self.config.motion_compensation or num_frames < 2:
+            return _Motion([None] * num_frames), _Motion([None] * num_frames)
+        missing = [
+            scale * side - hr_side for side, hr_side in zip(low_res.shape[-2:], enlarged.shape[-2:], strict=True)
+        ]
+        enlarged = F.pad(enlarged.flatten(0, 1), (0, missing[1], 0, missing[0]), mode="replicate")
+        enlarged = enlarged.unflatten(0, low_res.shape[:2])
+        motions = []
+        for step, flows in clip_flows(low_res, scale).items():
+            moved = F.pixel_unshuffle(moved_neighbors(enlarged, flows, step).flatten(0, 1), scale)
+            motions.append(_Motion(flows, moved.to(self.dtype).contiguous(memory_format=torch.channels_last)))
+        return motions[0], motions[1]
+
     def _propagate(
         self,
         branch: PropagationBranch,
         sources: tuple[Tensor, ...],
         semantics: _Semantics,
+        motion: _Motion,
         num_frames: int,
         reverse: bool,
     ) -> Tensor:
         """Runs a branch over the frames: `sources`, each (B*F, C, H, W) -> what it made of them, (B*F, C, H, W)."""
-        prepared = branch.prepare(sources, semantics, num_frames)
+        prepared = branch.prepare(sources, semantics, num_frames, motion.moved)
         made: dict[int, Tensor] = {}
         support = keys = None
         for t in reversed(range(num_frames)) if reverse else range(num_frames):
             own, queries, frame_keys, modulation = prepared[t]
             shared = (semantics.rows, semantics.columns, semantics.clip_tokens)
-            made[t] = support = self._run(branch, own, queries, modulation, support, keys, *shared)
+            made[t] = support = self._run(branch, own, queries, modulation, support, keys, motion.flows[t], *shared)
             keys = frame_keys
         return torch.stack([made[t] for t in range(num_frames)], dim=1).flatten(0, 1)
 

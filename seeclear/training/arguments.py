@@ -201,6 +201,12 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         help="weight of the loss of patterns that repeat every 8 pixels, a mesh that LPIPS rewards on fine texture; "
         "about 4 times the LPIPS weight undoes that",
     )
+    add(
+        "--color_weight",
+        type=float,
+        default=0.0,
+        help="weight of the loss of mean colours, which LPIPS shifts; about 4 times the LPIPS weight undoes that",
+    )
 
 
 def add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:

@@ -46,6 +46,29 @@ def frequency_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return torch.view_as_real(spectrum).abs().mean()
 
 
+def color_loss(prediction: Tensor, target: Tensor, cell: int = 32) -> Tensor:
+    """How far mean colours are off: L1 of the difference, averaged over squares of the frame and over the clip.
+
+    Perceptual losses shift whole areas a little in colour, by what no pixel loss of their weight notices.
+
+    Args:
+        prediction: frames in [-1, 1], (..., F, C, H, W).
+        target: frames of the same shape.
+        cell: side in pixels of the squares, which overlap where the frame is no whole number of them; a smaller frame
+            is one cell.
+
+    Returns:
+        A scalar in float32, 0 where both are equal.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    _check_shapes(prediction, target)
+    means = (prediction.float() - target.float()).mean(dim=-4)  # over the clip
+    rows, columns = (-(-side // cell) for side in means.shape[-2:])
+    return F.adaptive_avg_pool2d(means, (rows, columns)).abs().mean()
+
+
 def grid_loss(prediction: Tensor, target: Tensor, period: int = 8, window: int = 64) -> Tensor:
     """What the difference repeats every `period` pixels, as transposed convolutions and pixel shuffles do.
 

@@ -153,7 +153,13 @@ def _facts(
     method_facts: Mapping[str, str] | None,
 ) -> str:
     if method_facts is None:
-        loss = f"Charbonnier + {args.lpips_weight} LPIPS + {args.frequency_weight} frequency + {args.grid_weight} grid"
+        terms = {
+            "LPIPS": args.lpips_weight,
+            "frequency": args.frequency_weight,
+            "grid": args.grid_weight,
+            "color": args.color_weight,
+        }
+        loss = " + ".join(["Charbonnier"] + [f"{weight} {name}" for name, weight in terms.items()])
         prior = {}
         if "prior" in parameters:
             share = "" if args.prior_probability == 1 else f", for {args.prior_probability:.0%} of the clips"

@@ -43,15 +43,17 @@ def test_each_switch_is_what_it_says_and_goes_back(ablation: ModuleType, small_c
     condenser = small_components["pixel_condenser"]
     whole = condense(condenser)
     switches = ablation.switches(condenser)
-    assert list(switches) == ["everything on", "semantics off", "memory off", "MFSA off"]
+    rows = ["everything on", "semantics off", "semantics averaged", "memory off", "MFSA off", "motion off"]
+    assert list(switches) == rows and switches["motion off"] == []
     results = {}
     for name, off in switches.items():
         with ablation.switched(off):
             results[name] = condense(condenser)
         assert torch.equal(condense(condenser), whole), name
     assert torch.equal(results["everything on"], whole)
-    for name in ("semantics off", "memory off", "MFSA off"):
+    for name in ("semantics off", "semantics averaged", "memory off", "MFSA off"):
         assert not torch.equal(results[name], whole), name
+    assert not torch.equal(results["semantics off"], results["semantics averaged"])
     generator = torch.Generator().manual_seed(0)
     frames = torch.randn(1, 2, 3, 32, 32, generator=generator)
     with torch.no_grad():
@@ -60,6 +62,34 @@ def test_each_switch_is_what_it_says_and_goes_back(ablation: ModuleType, small_c
         assert not any(m.multi_frame for m in condenser.modules() if isinstance(m, WindowSelfAttention))
         raise KeyError
     assert any(m.multi_frame for m in condenser.modules() if isinstance(m, WindowSelfAttention))  # after an error, too
+
+
+def test_averaged_semantics_are_the_same_everywhere(ablation: ModuleType, small_components: dict[str, Any]) -> None:
+    condenser = small_components["pixel_condenser"]
+    generator = torch.Generator().manual_seed(1)
+    frames, tokens, features = (
+        torch.randn(1, 2, *shape, generator=generator) for shape in ((3, 32, 32), (4, 32), (32, 8, 8))
+    )
+    constant = {
+        "tokens": tokens.mean((1, 2), keepdim=True).expand_as(tokens),
+        "features": features.mean((1, 3, 4), keepdim=True).expand_as(features),
+        "clip_tokens": tokens[:, 0].mean(1, keepdim=True).expand_as(tokens[:, 0]),
+    }
+    with torch.no_grad():
+        expected = condenser(frames, 3, frames, **constant).sample
+        with ablation.switched(ablation.switches(condenser)["semantics averaged"]):
+            given = condenser(frames, 3, frames, tokens, features=features, clip_tokens=tokens[:, 0]).sample
+            assert torch.equal(given, expected)
+            assert condenser(frames, 3, frames).sample.shape == frames.shape  # without semantics as ever
+
+
+def test_motion_compensation_is_a_switch(ablation: ModuleType, small_condenser_config: dict[str, Any]) -> None:
+    condenser = PixelCondenser(**small_condenser_config, motion_compensation=True)
+    torch.nn.init.normal_(condenser.conv_moved.weight)
+    torch.nn.init.normal_(condenser.conv_out.weight)
+    whole = condense(condenser)
+    with ablation.switched(ablation.switches(condenser)["motion off"]):
+        assert not torch.equal(condense(condenser), whole)
 
 
 def test_table_and_report(
@@ -78,9 +108,10 @@ def test_table_and_report(
     assert "PSNR-Y, dB" in printed and "frame-difference error" in printed
     assert "helps" in printed or "does not help" in printed
     content = json.loads(report.read_text())
-    assert set(content["figures"]) == {"bicubic", "everything on", "semantics off", "memory off", "MFSA off"}
+    rows = {"everything on", "semantics off", "semantics averaged", "memory off", "MFSA off"}
+    assert set(content["figures"]) == rows | {"bicubic"}
     assert content["change"]["everything on"] == 0 and content["change"]["MFSA off"] > 0
-    assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == []
+    assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == ["motion off"]
     assert "pixel_condenser/diffusion_pytorch_model.safetensors" in content["sha256"]
 
 

@@ -84,6 +84,8 @@ LPIPS = [
     "0.1",
     "--grid_weight",
     "1",
+    "--color_weight",
+    "1",
 ]
 
 

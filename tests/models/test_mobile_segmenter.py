@@ -1,8 +1,10 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import math
+
 import pytest
 import torch
 
-from seeclear.models.mobile_segmenter import CHANNELS, STRIDES, MobileSegmenter
+from seeclear.models.mobile_segmenter import CHANNELS, STRIDES, MobileSegmenter, places
 from seeclear.models.segmenters import STRIDE
 
 
@@ -52,12 +54,42 @@ def test_frames_are_segmented_apart(segmenter: MobileSegmenter) -> None:
     torch.testing.assert_close(together[1:], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_every_weight_learns() -> None:
+@pytest.mark.parametrize("positions", [False, True])
+def test_every_weight_learns(positions: bool) -> None:
     torch.manual_seed(0)
-    segmenter = MobileSegmenter(hidden_dim=16, num_queries=3, decoder_layers=3, heads=2).train()
+    segmenter = MobileSegmenter(hidden_dim=16, num_queries=3, decoder_layers=3, heads=2, positions=positions).train()
     queries, features, masks = segmenter(_pixels(2, 3, 64, 64))
     sum(value.square().sum() for value in (queries, features, *masks)).backward()
     assert [name for name, parameter in segmenter.named_parameters() if parameter.grad is None] == []
+
+
+def test_places_are_parts_of_the_frame() -> None:
+    where = places(2, 4, torch.device("cpu"))
+    assert where.shape == (8, 16)
+    # the first wave of the rows is half a period: sin(pi y) at y = 1/4 and 3/4; of the columns at x = 1/8, 3/8, ...
+    torch.testing.assert_close(where[:, 0], torch.full((8,), math.sin(math.pi / 4)))
+    expected = torch.tensor([math.cos(math.pi * x / 8) for x in (1, 3, 5, 7)] * 2)
+    torch.testing.assert_close(where.unflatten(1, (2, 8))[:, 1, 4], expected)
+    assert len({tuple(row.tolist()) for row in where}) == 8  # and no two places are the same
+
+
+@torch.no_grad()
+def test_positions_tell_equal_objects_apart() -> None:
+    """Two equal squares: without positions their pixels are the same to every token."""
+    torch.manual_seed(0)
+    plain = MobileSegmenter(hidden_dim=32, num_queries=5, heads=2).eval()
+    placed = MobileSegmenter(hidden_dim=32, num_queries=5, heads=2, positions=True).eval()
+    placed.load_state_dict(plain.state_dict(), strict=False)
+    pixels = _pixels(1, 3, 64, 64).repeat(1, 1, 1, 4)
+    for one, other in zip(plain(pixels)[:2], placed(pixels)[:2], strict=True):
+        assert torch.equal(one, other)  # untrained
+    torch.nn.init.normal_(placed.pixel_position.weight)
+    there = {name: model(pixels)[1][..., [24, 40]] for name, model in (("plain", plain), ("placed", placed))}
+    apart = {name: float((x[..., 0] - x[..., 1]).abs().mean() / x.std()) for name, x in there.items()}
+    assert apart["plain"] < 0.05 < 0.5 < apart["placed"]
+    queries = placed(pixels)[0]
+    torch.nn.init.normal_(placed.value_position.weight)
+    assert not torch.allclose(placed(pixels)[0], queries)
 
 
 def test_frames_are_brought_to_a_multiple_that_fits() -> None:

@@ -1,8 +1,18 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import pytest
 import torch
 import torch.nn.functional as F
 
-from seeclear.models.motion import CHANNELS, MotionHead, camera_motion, motion_maps, optical_flow, warp
+from seeclear.models.motion import (
+    CHANNELS,
+    MotionHead,
+    camera_motion,
+    clip_flows,
+    motion_maps,
+    moved_neighbors,
+    optical_flow,
+    warp,
+)
 
 
 def texture(*size: int, seed: int = 0) -> torch.Tensor:
@@ -29,6 +39,41 @@ def test_flow_of_a_shifted_picture() -> None:
         second = warp(first, constant_flow(-x, -y, 64, 96))  # everything moves by (x, y)
         flow = optical_flow(first, second)[..., 12:-12, 12:-12]
         assert float((flow - constant_flow(x, y, 40, 72)).abs().mean()) < 0.25
+
+
+def moving_clip(frames: int, x: int, y: int) -> torch.Tensor:
+    """A smooth random picture whose content moves by (x, y) pixels from frame to frame, (1, frames, 3, 48, 64)."""
+    picture = torch.cat([texture(96, 128, seed=seed) for seed in range(3)], dim=1)
+    shown = [picture[..., 24 - i * y : 72 - i * y, 32 - i * x : 96 - i * x] for i in range(frames)]
+    return torch.stack(shown, dim=1) * 2 - 1
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_clip_flows_lead_to_the_frame_after_and_to_the_one_before(scale: int) -> None:
+    flows = clip_flows(moving_clip(3, 2, -1), scale)
+    assert list(flows) == [1, -1]
+    for step, none in ((1, 2), (-1, 0)):
+        expected = step * scale * torch.tensor([2.0, -1.0])[None, :, None, None]
+        for t, flow in enumerate(flows[step]):
+            assert (flow is None) == (t == none)
+            if flow is not None:
+                inside = flow[..., 8 * scale : -8 * scale, 8 * scale : -8 * scale]
+                assert flow.shape == (1, 2, 48 * scale, 64 * scale)
+                assert float((inside - expected).abs().mean()) < 0.25 * scale
+    assert clip_flows(moving_clip(1, 0, 0)) == {1: [None], -1: [None]}
+
+
+def test_moved_neighbors_show_the_same() -> None:
+    clip = moving_clip(3, 2, 1)
+    for step, flows in clip_flows(clip).items():
+        moved = moved_neighbors(clip, flows, step)
+        assert moved.shape == clip.shape
+        for t in range(3):
+            if flows[t] is None:
+                assert not moved[:, t].any()
+                continue
+            left = (clip[:, t + step] - clip[:, t])[..., 8:-8, 8:-8].abs().mean()  # without compensation
+            assert 0 < moved[:, t, :, 8:-8, 8:-8].abs().mean() < 0.1 * left
 
 
 def test_camera_motion_is_that_of_most_of_the_picture() -> None:

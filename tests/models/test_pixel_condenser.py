@@ -87,6 +87,27 @@ def test_frames_inform_each_other_only_through_multi_frame_attention_and_clip_se
         assert (moved > 1e-5) == multi_frame
 
 
+def test_motion_compensation_shows_a_frame_its_neighbors(
+    small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
+) -> None:
+    config = small_condenser_config | {
+        "multi_frame_attention": False,
+        "clip_semantics": False,
+        "texture_memory": False,
+    }
+    torch.manual_seed(0)
+    plain = randomize(PixelCondenser(**config))
+    model = PixelCondenser(**config, motion_compensation=True)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    inputs = _inputs(batch_size=1, frames=4)
+    assert torch.equal(model(**inputs).sample, plain(**inputs).sample)  # untrained it changes nothing
+    model = randomize(model)
+    changed = inputs | {"low_res": inputs["low_res"].clone()}
+    changed["low_res"][:, 3] += 1
+    moved = (model(**changed).sample - model(**inputs).sample).abs().amax(dim=(0, 2, 3, 4))
+    assert (moved > 1e-5).tolist() == [False, False, True, True]
+
+
 def test_batch_entries_stay_apart(condenser: PixelCondenser) -> None:
     inputs = _inputs()
     both = condenser(**inputs, update_memory=True)

@@ -53,9 +53,12 @@ def test_untrained_network_returns_bicubic(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("row", list(itertools.product([False, True], repeat=4)))
-def test_every_module_is_a_switch(row: tuple[bool, ...], randomize: Callable[..., nn.Module]) -> None:
+@pytest.mark.parametrize("motion_compensation", [False, True])
+def test_every_module_is_a_switch(
+    row: tuple[bool, ...], motion_compensation: bool, randomize: Callable[..., nn.Module]
+) -> None:
     switches = dict(zip(SWITCHES, row, strict=True))
-    model = randomize(SemanticLens(**SMALL, **switches))
+    model = randomize(SemanticLens(**SMALL, **switches, motion_compensation=motion_compensation))
     inputs = _inputs()
     output = model(**inputs).sample
     assert output.shape == (2, 3, 3, 36, 56)
@@ -68,6 +71,46 @@ def test_every_module_is_a_switch(row: tuple[bool, ...], randomize: Callable[...
         assert torch.equal(changed, output) != switches[switch]
     if not any(row):
         assert torch.equal(model(inputs["low_res"]).sample, output)
+
+
+def _moving_clip(frames: int, x: int, y: int) -> Tensor:
+    """A smooth random picture whose content moves by (x, y) pixels from frame to frame, (1, frames, 3, 48, 64)."""
+    generator = torch.Generator().manual_seed(0)
+    picture = F.interpolate(torch.rand(1, 3, 24, 32, generator=generator), size=(96, 128), mode="bicubic")
+    shown = [picture[..., 24 - i * y : 72 - i * y, 32 - i * x : 96 - i * x] for i in range(frames)]
+    return torch.stack(shown, dim=1).clamp(0, 1) * 2 - 1
+
+
+def test_channels_must_be_sub_pixels() -> None:
+    with pytest.raises(ValueError, match="`channels` is 24; motion compensation needs a multiple of 16"):
+        SemanticLens(**SMALL | {"channels": 24}, motion_compensation=True)
+
+
+def test_features_move_as_sub_pixels() -> None:
+    """Features that are the frames' own sub-pixels move as the frames at HR size do."""
+    lens = SemanticLens(**SMALL, motion_compensation=True)
+    low_res = _moving_clip(3, 2, 1)
+    enlarged = imresize(low_res, scale=4)
+    for motion, step in zip(lens._motion(low_res, enlarged), (1, -1), strict=True):
+        moved = F.pixel_shuffle(motion.moved, 4)
+        for t, flow in enumerate(motion.flows):
+            if flow is None:
+                continue
+            features = F.pixel_unshuffle(enlarged[:, t + step, :1], 4)
+            compensated = F.pixel_shuffle(lens.forward_branch.compensate(features, flow), 4)
+            torch.testing.assert_close(compensated[0, 0], moved[t, 0] + enlarged[0, t, 0])
+
+
+@torch.no_grad()
+def test_supporting_features_are_compensated(randomize: Callable[..., nn.Module]) -> None:
+    torch.manual_seed(0)
+    lens = randomize(SemanticLens(**SMALL, motion_compensation=True)).eval()
+    others = {name: value for name, value in _inputs(1).items() if name != "low_res"}
+    for clip, changes in ((_moving_clip(3, 0, 0), False), (_moving_clip(3, 2, 0), True)):
+        lens.forward_branch.scale = 4
+        with_flow = lens(clip, **others).sample
+        lens.forward_branch.scale = None  # its features stay where they are
+        assert torch.allclose(lens(clip, **others).sample, with_flow, atol=1e-2) != changes
 
 
 def test_every_frame_informs_every_other(lens: SemanticLens) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seeclear.training.losses import charbonnier_loss, frequency_loss, grid_loss
+from seeclear.training.losses import charbonnier_loss, color_loss, frequency_loss, grid_loss
 
 
 def test_charbonnier_by_hand() -> None:
@@ -56,12 +56,27 @@ def test_grid_loss_forgives_detail_and_not_a_mesh() -> None:
     assert grid_loss(noise, target) < 0.1 * grid_loss(mesh, target)
 
 
+def test_color_loss_by_hand() -> None:
+    # two cells of 4x4; in the second one all pixels are off by 0.5 in one frame and by 0.1 in the other
+    shifted = torch.zeros(1, 2, 1, 4, 8)
+    shifted[:, 0, ..., 4:] = 0.5
+    shifted[:, 1, ..., 4:] = 0.1
+    assert color_loss(shifted, torch.zeros_like(shifted), cell=4).item() == pytest.approx((0 + 0.3) / 2)
+    assert color_loss(shifted, torch.zeros_like(shifted), cell=64).item() == pytest.approx(0.15)
+
+
+def test_color_loss_forgives_detail() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 3, 3, 64, 64, generator=generator)
+    assert color_loss(noise, torch.zeros_like(noise)) < 0.05 * charbonnier_loss(noise, torch.zeros_like(noise))
+
+
 def test_grid_loss_needs_a_period() -> None:
     with pytest.raises(ValueError, match="frames are 24x7 pixels; `grid_loss` needs at least 8x8"):
         grid_loss(torch.zeros(1, 3, 7, 24), torch.zeros(1, 3, 7, 24))
 
 
-@pytest.mark.parametrize("loss", [charbonnier_loss, frequency_loss, grid_loss])
+@pytest.mark.parametrize("loss", [charbonnier_loss, color_loss, frequency_loss, grid_loss])
 def test_losses_are_float32_and_zero_slope_free_of_nan(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     prediction = torch.rand(2, 3, 8, 8, dtype=torch.bfloat16, requires_grad=True)
     value = loss(prediction, torch.zeros(2, 3, 8, 8))
@@ -70,7 +85,7 @@ def test_losses_are_float32_and_zero_slope_free_of_nan(loss: Callable[[Tensor, T
     assert prediction.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("loss", [charbonnier_loss, frequency_loss, grid_loss])
+@pytest.mark.parametrize("loss", [charbonnier_loss, color_loss, frequency_loss, grid_loss])
 def test_shapes_must_be_equal(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     with pytest.raises(ValueError, match=r"`prediction` has shape \(1, 4\) and `target` \(2, 4\)"):
         loss(torch.zeros(1, 4), torch.zeros(2, 4))
