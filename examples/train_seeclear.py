@@ -171,6 +171,7 @@ class Trainer(TrainingLoop):
         return SeeClearPipeline(
             **components,
             clip_length=self.pipeline.config.clip_length,
+            clip_overlap=self.pipeline.config.clip_overlap,
             default_num_inference_steps=self.pipeline.config.default_num_inference_steps,
         )
 

@@ -32,6 +32,10 @@ from seeclear.training.mixture import build_data
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
 from seeclear.training.semantics import load_distiller
 
+CLIP_LENGTH, CLIP_OVERLAP = 20, 4
+"""Frames that a new lens restores together, and those of them that two clips share: frames that lack a side to learn
+from lose up to half a dB.
+"""
 MODULES = ("image", "gps", "isee", "multi_frame_attention")
 
 
@@ -75,14 +79,14 @@ def build_pipeline(
     with making or nullcontext():
         lens = SemanticLens(**config | dict.fromkeys(args.without, False))
     if not lens.needs_semantics:
-        return SemanticLensPipeline(lens)
+        return SemanticLensPipeline(lens, None, CLIP_LENGTH, CLIP_OVERLAP)
     if args.distiller is None:
         config = read_configuration(SemanticDistiller, preset["semantic_distiller"], args.distiller_config)
         with making or nullcontext():
             distiller = SemanticDistiller(**config)
     else:
         distiller = load_distiller(args.distiller)
-    return SemanticLensPipeline(lens, distiller)
+    return SemanticLensPipeline(lens, distiller, CLIP_LENGTH, CLIP_OVERLAP)
 
 
 class Trainer(TrainingLoop):
@@ -112,7 +116,8 @@ class Trainer(TrainingLoop):
     def finished_pipeline(self) -> SemanticLensPipeline:
         lens = cast(SemanticLens, self.averaged_model())
         distiller = copy.deepcopy(self.pipeline.semantic_distiller)
-        return SemanticLensPipeline(lens.eval(), distiller, clip_length=self.pipeline.config.clip_length)
+        config = self.pipeline.config
+        return SemanticLensPipeline(lens.eval(), distiller, config.clip_length, config.clip_overlap)
 
     def validation_upscaler(self, pipeline: SemanticLensPipeline) -> tuple[Callable[[Tensor, int], Tensor], list[int]]:
         def upscale(low_res: Tensor, _: int) -> Tensor:

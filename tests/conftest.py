@@ -56,7 +56,8 @@ SMALL_MASK2FORMER = {
     "dropout": 0.0,
 }
 SMALL_LENS = {
-    "channels": 8,
+    "channels": 16,
+    "motion_compensation": True,
     "extraction_blocks": 0,
     "backward_blocks": 1,
     "forward_blocks": 1,

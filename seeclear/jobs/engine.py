@@ -53,6 +53,11 @@ class Engine:
         """Frames that the model restores together."""
         return self.pipe.config.clip_length
 
+    @property
+    def clip_overlap(self) -> int:
+        """Frames that two clips share."""
+        return self.pipe.config.clip_overlap
+
     def check(self, stream: StreamSettings) -> None:
         """Raises a ValueError if the pipeline does not take the settings."""
         self.stream_clips((), stream, StreamState())

@@ -162,7 +162,7 @@ def make_forecast(
             made, or has what an earlier run has made.
     """
     num_frames = reader.num_frames if reader.num_frames is not None else count_frames(path_in)
-    length, overlap = plan.stream.clips(engine.clip_length)
+    length, overlap = plan.stream.clips(engine.clip_length, engine.clip_overlap)
     frames = (to_tensor(frame.rgb) for frame in itertools.islice(reader.frames(), length))
     start = time.perf_counter()
     for _ in engine.stream_clips(frames, plan.stream, StreamState()):

@@ -37,6 +37,8 @@ CONDENSER_NUMBERS = 13
 """Numbers held at the peak for each LR pixel of a tile and frame, as a multiple of the channels over that pixel."""
 LENS_NUMBERS = 4
 """The same for Semantic Lens, as a multiple of its channels."""
+MOTION_NUMBERS = 10
+"""What motion compensation adds, as a multiple of s^2: moved neighbors of both sides, and the flow to them."""
 DISTILLER_BYTES = 300
 """For each pixel that the segmenter sees, in float32."""
 CODING_BYTES, CODING_LARGE_BYTES = 200, 60
@@ -68,7 +70,7 @@ def estimate_peak_bytes(
         ValueError: `tile` or `clip_length` is out of its range.
     """
     settings = StreamSettings(clip_length=clip_length, tile=tile)
-    frames, overlap = settings.clips(pipe.config.clip_length)
+    frames, overlap = settings.clips(pipe.config.clip_length, pipe.config.clip_overlap)
     itemsize = (pipe.dtype if dtype is None else dtype).itemsize
     numbers, multiple_of = _network(pipe)
     rows, columns, _ = plan_tiles(height, width, settings, multiple_of)
@@ -113,7 +115,9 @@ def _network(pipe: Pipeline) -> tuple[float, int]:
         condenser = pipe.pixel_condenser
         channels = sum(channels / 4**level for level, channels in enumerate(condenser.config.channels))
         return CONDENSER_NUMBERS * channels, condenser.size_requirement.multiple_of
-    return LENS_NUMBERS * pipe.semantic_lens.config.channels, 1
+    lens = pipe.semantic_lens.config
+    motion = MOTION_NUMBERS * lens.scale**2 if lens.motion_compensation else 0
+    return LENS_NUMBERS * lens.channels + motion, 1
 
 
 def _weights(pipe: Pipeline) -> int:

@@ -49,6 +49,8 @@ class SeeClearPipeline(ShippedPipeline):
         text_encoder: a text model of transformers with `text_embeds`, for a distiller with an open vocabulary.
         tokenizer: its tokenizer.
         clip_length: F, frames that are restored together.
+        clip_overlap: frames that two clips share and that are blended. Where clips share their noise they meet without
+            a seam as it is; a prior that learns from neighbors does better with some.
         default_num_inference_steps: steps of a call that does not say how many.
     """
 
@@ -65,6 +67,7 @@ class SeeClearPipeline(ShippedPipeline):
         text_encoder: PreTrainedModel | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         clip_length: int = 5,
+        clip_overlap: int = 0,
         default_num_inference_steps: int = 1,
     ) -> None:
         super().__init__()
@@ -76,7 +79,11 @@ class SeeClearPipeline(ShippedPipeline):
             text_encoder=text_encoder,
             tokenizer=tokenizer,
         )
-        self.register_to_config(clip_length=clip_length, default_num_inference_steps=default_num_inference_steps)
+        self.register_to_config(
+            clip_length=clip_length,
+            clip_overlap=clip_overlap,
+            default_num_inference_steps=default_num_inference_steps,
+        )
 
     @property
     def scale(self) -> int:
@@ -253,7 +260,7 @@ class SeeClearPipeline(ShippedPipeline):
         if vocabulary is not None:
             words = embed_vocabulary(vocabulary, self.semantic_distiller, self.text_encoder, self.tokenizer)
             run.vocabulary_embeddings = words
-        settings.clips(run.clip_length)  # raises where the overlap does not fit
+        settings.clips(run.clip_length, run.clip_overlap)  # raises where the overlap does not fit
         return run
 
 

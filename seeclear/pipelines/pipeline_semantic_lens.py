@@ -38,6 +38,8 @@ class SemanticLensPipeline(ShippedPipeline):
         semantic_lens: the network.
         semantic_distiller: gives it the semantics of a clip; None for a network whose semantic modules are off.
         clip_length: F, frames that are restored together; the frames that come before the first result.
+        clip_overlap: frames that two clips share and that are blended: the first and the last of a clip lack a side to
+            learn from.
     """
 
     model_cpu_offload_seq = "semantic_distiller->semantic_lens"
@@ -48,10 +50,11 @@ class SemanticLensPipeline(ShippedPipeline):
         semantic_lens: SemanticLens,
         semantic_distiller: SemanticDistiller | None = None,
         clip_length: int = 10,
+        clip_overlap: int = 0,
     ) -> None:
         super().__init__()
         self.register_modules(semantic_lens=semantic_lens, semantic_distiller=semantic_distiller)
-        self.register_to_config(clip_length=clip_length)
+        self.register_to_config(clip_length=clip_length, clip_overlap=clip_overlap)
 
     @property
     def scale(self) -> int:
@@ -146,7 +149,7 @@ class SemanticLensPipeline(ShippedPipeline):
         if self.semantic_lens.needs_semantics and self.semantic_distiller is None:
             raise ValueError("`semantic_distiller` is None; the lens has modules that need its semantics")
         run = SemanticLensRun(self)
-        settings.clips(run.clip_length)  # raises where the overlap does not fit
+        settings.clips(run.clip_length, run.clip_overlap)  # raises where the overlap does not fit
         for network in (self.semantic_lens, self.semantic_distiller):
             if network is not None:
                 network.to(memory_format=torch.channels_last)

@@ -79,6 +79,10 @@ class SeeClearRun:
         return self.pipe.config.clip_length
 
     @property
+    def clip_overlap(self) -> int:
+        return self.pipe.config.clip_overlap
+
+    @property
     def multiple_of(self) -> int:
         return self.pipe.pixel_condenser.size_requirement.multiple_of
 

@@ -91,6 +91,10 @@ class SemanticLensRun:
         return self.pipe.config.clip_length
 
     @property
+    def clip_overlap(self) -> int:
+        return self.pipe.config.clip_overlap
+
+    @property
     def multiple_of(self) -> int:
         """The lens takes any size."""
         return 1

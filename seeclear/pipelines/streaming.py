@@ -37,12 +37,6 @@ from torch import Tensor
 from seeclear.video.scenes import SceneFrames
 from seeclear.video.windows import Window, blend_weights, cover, share
 
-DEFAULT_CLIP_OVERLAP = 0
-"""Frames. Where clips share their noise (`noise="video"`), they meet without a seam: with seeclear-tiny the
-frame-difference error between two clips is that of the same two frames inside of a clip to 0.1 % in one step and to
-0.4 % in four, and with noise that changes from clip to clip 5 % higher in four. One frame of overlap takes 5/4 of the
-time.
-"""
 DEFAULT_TILE_OVERLAP = 32
 """LR pixels. With the first seeclear-tiny, what the border of a tile changes falls below 0.4/255 after 8 pixels and
 below 0.1/255 after 16; blended over 32, no pixel differed by more than 1.2/255 from the untiled run, and by more than
@@ -63,7 +57,7 @@ class StreamSettings:
     clip_length: int | None = None
     """Frames that are restored together; None is the pipeline's."""
     clip_overlap: int | None = None
-    """Frames that two clips share and that are blended, below `clip_length`; None is `DEFAULT_CLIP_OVERLAP`."""
+    """Frames that two clips share and that are blended, below `clip_length`; None is the pipeline's, if that is."""
     tile: int | tuple[int, int] | None = None
     """Side, or height and width, of a tile in LR pixels, rounded up to what the network needs; None is the frame."""
     tile_overlap: int | None = None
@@ -84,14 +78,14 @@ class StreamSettings:
                 f"`tile_overlap` is {self.tile_overlap}; it must be at least 0 and below `tile`, {self.tile}"
             )
 
-    def clips(self, clip_length: int) -> tuple[int, int]:
-        """(frames in a clip, frames that two clips share), where `clip_length` is the pipeline's.
+    def clips(self, clip_length: int, clip_overlap: int = 0) -> tuple[int, int]:
+        """(frames in a clip, frames that two clips share), where the arguments are the pipeline's.
 
         Raises:
             ValueError: `clip_overlap` does not fit the length.
         """
         length = clip_length if self.clip_length is None else self.clip_length
-        overlap = DEFAULT_CLIP_OVERLAP if self.clip_overlap is None else self.clip_overlap
+        overlap = min(clip_overlap, length - 1) if self.clip_overlap is None else self.clip_overlap
         if overlap >= length:
             raise ValueError(f"`clip_overlap` is {overlap}; it must be below the clip's length, {length}")
         return length, overlap
@@ -137,6 +131,10 @@ class ClipRestorer(Protocol[Context]):
     @property
     def clip_length(self) -> int:
         """F, unless the settings say otherwise."""
+
+    @property
+    def clip_overlap(self) -> int:
+        """Frames that two clips share, unless the settings say otherwise."""
 
     @property
     def multiple_of(self) -> int:
@@ -328,7 +326,7 @@ def stream_clips(
     Raises:
         ValueError: the settings do not fit the restorer, or the frames are of unequal size.
     """
-    clip_length, overlap = settings.clips(restorer.clip_length)
+    clip_length, overlap = settings.clips(restorer.clip_length, restorer.clip_overlap)
     state = StreamState() if state is None else state
     source = SceneFrames(frames, state.next_frame, state.part("scene"), settings.scene_detection)
     new_scene, next_output = state.new_scene, state.next_output

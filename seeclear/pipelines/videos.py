@@ -59,7 +59,7 @@ def count_tiles(
     """How many tiles the restorer will be asked for, over all clips."""
     height, width = frames.shape[-2:]
     rows, columns, _ = plan_tiles(height, width, settings, restorer.multiple_of, restorer.alignment)
-    clip = settings.clips(restorer.clip_length)
+    clip = settings.clips(restorer.clip_length, restorer.clip_overlap)
     clips = sum(count_clips(length, *clip) for lengths in groups for length in lengths)
     return clips * len(rows) * len(columns)
 

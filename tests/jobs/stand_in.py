@@ -33,6 +33,7 @@ class NearestRestorer:
     carry: float = 0.0
     scale: int = 4
     clip_length: int = 5
+    clip_overlap: int = 0
     multiple_of: int = 1
     alignment: int = 1
 
@@ -58,7 +59,7 @@ class Nearest:
         self.components = {"pixel_condenser": torch.nn.Linear(3, 4), "scheduler": object()}
         torch.nn.init.constant_(self.components["pixel_condenser"].weight, carry)
         torch.nn.init.zeros_(self.components["pixel_condenser"].bias)
-        self.config = FrozenDict({"clip_length": 5})
+        self.config = FrozenDict({"clip_length": 5, "clip_overlap": 0})
         self.scale = 4
         self.restorer = NearestRestorer(carry)
 

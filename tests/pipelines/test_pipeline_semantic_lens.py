@@ -231,3 +231,13 @@ def test_wrong_settings_are_named(pipe: SemanticLensPipeline) -> None:
     alone = SemanticLensPipeline(pipe.semantic_lens)
     with pytest.raises(ValueError, match="`semantic_distiller` is None"):
         alone(_video(2))
+
+
+def test_clip_overlap_is_part_of_a_pipeline(pipe: SemanticLensPipeline, tmp_path: Path) -> None:
+    shared = SemanticLensPipeline(**pipe.components, clip_length=4, clip_overlap=2)
+    video = _video(7)
+    assert not torch.equal(_run(shared, video), _run(pipe, video))
+    assert torch.equal(_run(shared, video), _run(pipe, video, clip_overlap=2))
+    assert torch.equal(_run(shared, video, clip_overlap=0), _run(pipe, video))
+    SemanticLensPipeline(pipe.semantic_lens, pipe.semantic_distiller, 4, 2).save_config(tmp_path)
+    assert json.loads((tmp_path / "model_index.json").read_text())["clip_overlap"] == 2

@@ -32,6 +32,7 @@ class Nearest:
 
     scale: int = 2
     clip_length: int = 5
+    clip_overlap: int = 0
     multiple_of: int = 1
     alignment: int = 1
     clips: list[tuple[int, int, bool]] = field(default_factory=list)  # start, length, has a state
@@ -254,3 +255,16 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"no state")
     with pytest.raises(ValueError, match="no saved state"):
         StreamState.load(tmp_path / "state")
+
+
+def test_a_models_overlap_is_the_default_and_fits_shorter_clips() -> None:
+    video = _video(7)
+    model = Nearest(clip_overlap=2)
+    for settings, expected in (
+        (StreamSettings(scene_detection=False), [(0, 5), (2, 5)]),
+        (StreamSettings(clip_overlap=0, scene_detection=False), [(0, 5), (2, 5)]),
+        (StreamSettings(clip_length=2, scene_detection=False), [(0, 2), (1, 2), (2, 2), (3, 2), (4, 2), (5, 2)]),
+    ):
+        model.clips.clear()
+        _all(stream_clips(model, _singles(video), settings))
+        assert [clip[:2] for clip in model.clips] == expected, settings
