@@ -62,27 +62,31 @@ def optical_flow(first: Tensor, second: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def clip_flows(frames: Tensor, scale: int = 1) -> dict[int, list[Tensor | None]]:
-    """The flow from every frame of a clip to the next one and to the one before.
+def clip_flow(frames: Tensor) -> Tensor:
+    """The flow between the frames of a clip.
 
     Args:
         frames: (B, F, C, h, w) in [-1, 1].
-        scale: the flow is wanted for frames so many times as large.
 
     Returns:
-        Under 1 the flow to the next frame and under -1 that to the one before: a list with one (B, 2, scale * h,
-        scale * w) in its pixels, float32, for every frame, None where there is no such frame.
+        (B, 2, F - 1, 2, h, w), float32, x and y in pixels: first from every frame but the last to the next one, then
+        from every frame but the first to the one before.
     """
-    num_frames = frames.shape[1]
-    if num_frames < 2:
-        return {1: [None] * num_frames, -1: [None] * num_frames}
     grey = frames.float().mean(dim=2, keepdim=True) / 2 + 0.5
-    pairs = (grey[:, :-1], grey[:, 1:]), (grey[:, 1:], grey[:, :-1])
-    first, second = (torch.cat(sides).flatten(0, 1) for sides in zip(*pairs, strict=True))
-    flow = optical_flow(first, second)
-    if scale > 1:
-        flow = scale * F.interpolate(flow, scale_factor=scale, mode="bilinear", align_corners=False)
-    ahead, back = (flows.unbind(dim=1) for flows in flow.unflatten(0, (2, -1, num_frames - 1)))
+    sides = torch.stack([grey[:, :-1], grey[:, 1:]], dim=1)  # (B, 2, F - 1, 1, h, w)
+    if not sides.numel():
+        return sides.expand(-1, -1, -1, 2, -1, -1)
+    return optical_flow(sides.flatten(0, 2), sides.flip(1).flatten(0, 2)).unflatten(0, sides.shape[:3])
+
+
+def neighbor_flows(flow: Tensor, scale: int = 1) -> dict[int, list[Tensor | None]]:
+    """The flow of [`clip_flow`] for frames `scale` times as large: under 1 from every frame to the next one and under
+    -1 to the one before, a list with one (B, 2, scale * h, scale * w) for every frame, None if it has no neighbor.
+    """
+    if scale > 1 and flow.numel():
+        larger = F.interpolate(flow.flatten(0, 2), scale_factor=scale, mode="bilinear", align_corners=False)
+        flow = scale * larger.unflatten(0, flow.shape[:3])
+    ahead, back = (one.unbind(dim=1) for one in flow.unbind(dim=1))
     return {1: [*ahead, None], -1: [None, *back]}
 
 
@@ -91,7 +95,7 @@ def moved_neighbors(frames: Tensor, flows: list[Tensor | None], step: int) -> Te
 
     Args:
         frames: (B, F, C, h, w).
-        flows: to that frame, as [`clip_flows`] gives them under `step`.
+        flows: to that frame, as [`neighbor_flows`] gives them under `step`.
         step: 1 or -1.
 
     Returns:

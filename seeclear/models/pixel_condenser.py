@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
-from .motion import clip_flows, moved_neighbors
+from .motion import clip_flow, moved_neighbors, neighbor_flows
 from .size_requirement import SizeRequirement
 from .wavelets import haar_dwt, haar_idwt, inverse_wavelet_packet, wavelet_packet
 
@@ -411,7 +411,9 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         """
         scale = self.config.scale
         small = F.avg_pool2d(low_res.float().flatten(0, 1), scale).unflatten(0, low_res.shape[:2])
-        moved = [moved_neighbors(low_res, flows, step) for step, flows in clip_flows(small, scale).items()]
+        moved = [
+            moved_neighbors(low_res, flows, step) for step, flows in neighbor_flows(clip_flow(small), scale).items()
+        ]
         return torch.cat([wavelet_packet(x.flatten(0, 1), self.config.wavelet_levels) for x in moved], dim=1)
 
     def _run(self, level: nn.Module, *args: object) -> Tensor:

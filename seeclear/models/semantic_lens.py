@@ -35,7 +35,7 @@ from .lens_modules import (
     sample_maps,
     sampling_matrix,
 )
-from .motion import clip_flows, moved_neighbors, warp
+from .motion import clip_flow, moved_neighbors, neighbor_flows, warp
 
 
 @dataclass
@@ -298,6 +298,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
         clip_tokens: Tensor | None = None,
         clip_masks: Tensor | None = None,
         region: Tensor | None = None,
+        flow: Tensor | None = None,
         return_dict: bool = True,
     ) -> SemanticLensOutput | tuple[Tensor]:
         """Upscales one clip, of any size and length.
@@ -312,6 +313,8 @@ class SemanticLens(ModelMixin, ConfigMixin):
             clip_masks: logits of their masks (B, F, K, h, w), for `image`.
             region: which part of the frames `low_res` shows, (B, 4): top, left, bottom, right as fractions of the
                 frame; None is the whole.
+            flow: the optical flow of the LR frames (B, 2, F - 1, 2, H, W), as [`estimate_flow`] gives it, for a part
+                of larger frames; None estimates it. Without motion compensation it is not looked at.
             return_dict: a [`SemanticLensOutput`] or a tuple of its field.
 
         Raises:
@@ -321,16 +324,24 @@ class SemanticLens(ModelMixin, ConfigMixin):
             raise ValueError(f"`low_res` is {tuple(low_res.shape)}; it must be (B, F, 3, H, W)")
         batch_size, num_frames, _, height, width = low_res.shape
         self._check_semantics(batch_size, num_frames, features, clip_tokens, clip_masks, region)
+        if flow is not None and tuple(flow.shape) != (batch_size, 2, num_frames - 1, 2, height, width):
+            raise ValueError(
+                f"`flow` is {tuple(flow.shape)}; it must be {(batch_size, 2, num_frames - 1, 2, height, width)}"
+            )
 
         # 1. every frame alone; an odd height or width is filled up by repeating the edge
-        padded = F.pad(low_res.flatten(0, 1), (0, -width % PATCH, 0, -height % PATCH), mode="replicate")
+        padding = (0, -width % PATCH, 0, -height % PATCH)
+        padded = F.pad(low_res.flatten(0, 1), padding, mode="replicate")
         pixels = padded.to(self.dtype).contiguous(memory_format=torch.channels_last)
         extracted = self.extraction(self.conv_in(pixels))  # (B*F, C, H, W)
         semantics = self._semantics(low_res, extracted.dtype, features, clip_tokens, clip_masks, region)
 
         # 2. from the last frame to the first, then from the first to the last
         enlarged = imresize(low_res, scale=self.config.scale)
-        motion = self._motion(padded.unflatten(0, (batch_size, num_frames)), enlarged)
+        flow = self.estimate_flow(low_res) if flow is None else flow
+        if flow is not None:
+            flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
+        motion = self._motion(padded.unflatten(0, (batch_size, num_frames)), enlarged, flow)
         behind = self._propagate(self.backward_branch, (extracted,), semantics, motion[0], num_frames, reverse=True)
         hidden = self._propagate(
             self.forward_branch, (extracted, behind), semantics, motion[1], num_frames, reverse=False
@@ -402,13 +413,21 @@ class SemanticLens(ModelMixin, ConfigMixin):
         return semantics
 
     @torch.no_grad()
-    def _motion(self, low_res: Tensor, enlarged: Tensor) -> tuple[_Motion, _Motion]:
+    def estimate_flow(self, low_res: Tensor) -> Tensor | None:
+        """The optical flow of LR frames (B, F, 3, H, W) in [-1, 1] that [`forward`] takes, (B, 2, F - 1, 2, H, W) in
+        LR pixels: from every frame but the last to the next one, and from every frame but the first to the one before.
+        None without motion compensation.
+        """
+        return clip_flow(low_res) if self.config.motion_compensation else None
+
+    @torch.no_grad()
+    def _motion(self, low_res: Tensor, enlarged: Tensor, flow: Tensor | None) -> tuple[_Motion, _Motion]:
         """What the backward and the forward branch know of the motion.
 
-        `low_res`: (B, F, 3, H, W), filled up to whole patches; `enlarged`: the frames before that at HR size.
+        `low_res`: (B, F, 3, H, W), filled up to whole patches, as is `flow`; `enlarged`: before that, at HR size.
         """
         num_frames, scale = low_res.shape[1], self.config.scale
-        if not self.config.motion_compensation or num_frames < 2:
+        if flow is None or not self.config.motion_compensation or num_frames < 2:
             return _Motion([None] * num_frames), _Motion([None] * num_frames)
         missing = [
             scale * side - hr_side for side, hr_side in zip(low_res.shape[-2:], enlarged.shape[-2:], strict=True)
@@ -416,7 +435,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
         enlarged = F.pad(enlarged.flatten(0, 1), (0, missing[1], 0, missing[0]), mode="replicate")
         enlarged = enlarged.unflatten(0, low_res.shape[:2])
         motions = []
-        for step, flows in clip_flows(low_res, scale).items():
+        for step, flows in neighbor_flows(flow, scale).items():
             moved = F.pixel_unshuffle(moved_neighbors(enlarged, flows, step).flatten(0, 1), scale)
             motions.append(_Motion(flows, moved.to(self.dtype).contiguous(memory_format=torch.channels_last)))
         return motions[0], motions[1]

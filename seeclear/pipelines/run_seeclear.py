@@ -40,7 +40,8 @@ class _ClipContext:
 
     `size` is the padded frame's in LR pixels. `features` P lie on a grid whose cells are `cell` x `cell` LR pixels.
     `memory` is T before the clip and `new_memory` T after it where one tile is the whole frame; else `pooled` gathers
-    what is to be written, from the decoder's levels, finest first.
+    what is to be written, from the decoder's levels, finest first. `flow` is that
+    of a Semantic Lens that is the prior.
     """
 
     clip: Clip
@@ -54,6 +55,7 @@ class _ClipContext:
     memory: Tensor | None
     new_memory: Tensor | None = None
     pooled: list[Tensor] = field(default_factory=list)
+    flow: Tensor | None = None
 
 
 @dataclass
@@ -201,7 +203,9 @@ class SeeClearRun:
         model = self.pipe.prior if self.prior is None else self.prior
         if isinstance(model, SemanticLens):
             semantics = semantics_of(context.distilled) if model.needs_semantics else {}
-            return upscale_tile(model, low_res, semantics, tile, context.size)
+            if context.flow is None:
+                context.flow = model.estimate_flow(low_res)
+            return upscale_tile(model, low_res, semantics, tile, context.size, context.flow)
         height, width = low_res.shape[-2:]
         margin = PRIOR_MARGIN if model is None else 0
         top, left = max(0, tile.top - margin), max(0, tile.left - margin)

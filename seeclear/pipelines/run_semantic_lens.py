@@ -21,8 +21,8 @@ from .streaming import Clip, Tile, crop_tile
 if TYPE_CHECKING:
     from .pipeline_semantic_lens import SemanticLensPipeline
 
-TILE_MARGIN = 4
-"""LR pixels around a tile that its bicubic part needs."""
+TILE_MARGIN = 8
+"""LR pixels around a tile that are restored with it: its bicubic part needs 4, and what moves in is seen sooner."""
 
 
 def semantics_of(distilled: SemanticDistillerOutput) -> dict[str, Tensor]:
@@ -41,6 +41,7 @@ def upscale_tile(
     semantics: dict[str, Tensor],
     tile: Tile,
     distilled_size: tuple[int, int] | None = None,
+    flow: Tensor | None = None,
 ) -> Tensor:
     """The lens on a part of a clip.
 
@@ -50,6 +51,7 @@ def upscale_tile(
         tile: the part.
         distilled_size: height and width in LR pixels of what was distilled, if the frames were filled up below and to
             the right for that; None is H and W.
+        flow: of the whole frames, as [`SemanticLens.estimate_flow`] gives it.
 
     Returns:
         (B, F, 3, s * height, s * width) of the tile, float32, about [-1, 1]; beyond the frame the edge is repeated.
@@ -62,17 +64,22 @@ def upscale_tile(
     rows, columns = (height, width) if distilled_size is None else distilled_size
     region = torch.tensor([[top / rows, left / columns, bottom / rows, right / columns]], device=low_res.device)
     part = low_res[..., top:bottom, left:right]
-    restored = lens(part, **semantics, region=region.expand(len(part), -1)).sample
+    if flow is not None:
+        flow = flow[..., top:bottom, left:right]
+    restored = lens(part, **semantics, region=region.expand(len(part), -1), flow=flow).sample
     inside = Tile(tile.top - top, tile.bottom - top, tile.left - left, tile.right - left)
     return crop_tile(restored, inside, lens.config.scale)
 
 
 @dataclass
 class _ClipContext:
-    """What the tiles of a clip share, on the device: LR frames (B, F, 3, H, W) in [-1, 1], and the lens' semantics."""
+    """What the tiles of a clip share, on the device: LR frames (B, F, 3, H, W) in [-1, 1], the lens' semantics, and
+    its flow.
+    """
 
     low_res: Tensor
     semantics: dict[str, Tensor]
+    flow: Tensor | None
 
 
 @dataclass
@@ -105,13 +112,14 @@ class SemanticLensRun:
 
     def begin_clip(self, clip: Clip) -> _ClipContext:
         low_res = clip.frames.to(self.pipe._execution_device) * 2 - 1
+        flow = self.pipe.semantic_lens.estimate_flow(low_res)
         if not self.pipe.semantic_lens.needs_semantics:
-            return _ClipContext(low_res, {})
+            return _ClipContext(low_res, {}, flow)
         distiller = self.pipe.semantic_distiller
-        return _ClipContext(low_res, semantics_of(distiller(low_res.to(distiller.dtype))))
+        return _ClipContext(low_res, semantics_of(distiller(low_res.to(distiller.dtype))), flow)
 
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
-        restored = upscale_tile(self.pipe.semantic_lens, context.low_res, context.semantics, tile)
+        restored = upscale_tile(self.pipe.semantic_lens, context.low_res, context.semantics, tile, flow=context.flow)
         self.report()
         return ((restored + 1) / 2).clamp(0, 1)
 

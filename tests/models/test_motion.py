@@ -7,9 +7,10 @@ from seeclear.models.motion import (
     CHANNELS,
     MotionHead,
     camera_motion,
-    clip_flows,
+    clip_flow,
     motion_maps,
     moved_neighbors,
+    neighbor_flows,
     optical_flow,
     warp,
 )
@@ -50,7 +51,7 @@ def moving_clip(frames: int, x: int, y: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_clip_flows_lead_to_the_frame_after_and_to_the_one_before(scale: int) -> None:
-    flows = clip_flows(moving_clip(3, 2, -1), scale)
+    flows = neighbor_flows(clip_flow(moving_clip(3, 2, -1)), scale)
     assert list(flows) == [1, -1]
     for step, none in ((1, 2), (-1, 0)):
         expected = step * scale * torch.tensor([2.0, -1.0])[None, :, None, None]
@@ -60,12 +61,12 @@ def test_clip_flows_lead_to_the_frame_after_and_to_the_one_before(scale: int) ->
                 inside = flow[..., 8 * scale : -8 * scale, 8 * scale : -8 * scale]
                 assert flow.shape == (1, 2, 48 * scale, 64 * scale)
                 assert float((inside - expected).abs().mean()) < 0.25 * scale
-    assert clip_flows(moving_clip(1, 0, 0)) == {1: [None], -1: [None]}
+    assert neighbor_flows(clip_flow(moving_clip(1, 0, 0)), scale) == {1: [None], -1: [None]}
 
 
 def test_moved_neighbors_show_the_same() -> None:
     clip = moving_clip(3, 2, 1)
-    for step, flows in clip_flows(clip).items():
+    for step, flows in neighbor_flows(clip_flow(clip)).items():
         moved = moved_neighbors(clip, flows, step)
         assert moved.shape == clip.shape
         for t in range(3):

@@ -86,12 +86,26 @@ def test_channels_must_be_sub_pixels() -> None:
         SemanticLens(**SMALL | {"channels": 24}, motion_compensation=True)
 
 
+@torch.no_grad()
+def test_flow_is_estimated_unless_it_is_given(randomize: Callable[..., nn.Module]) -> None:
+    torch.manual_seed(0)
+    lens = randomize(SemanticLens(**SMALL, motion_compensation=True)).eval()
+    inputs = _inputs(1) | {"low_res": _moving_clip(3, 2, 1)[..., :47, :63]}
+    flow = lens.estimate_flow(inputs["low_res"])
+    assert flow.shape == (1, 2, 2, 2, 47, 63)
+    expected = lens(**inputs).sample
+    torch.testing.assert_close(lens(**inputs, flow=flow).sample, expected, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(lens(**inputs, flow=torch.zeros_like(flow)).sample, expected, atol=1e-2)
+    assert SemanticLens(**SMALL).estimate_flow(inputs["low_res"]) is None
+
+
 def test_features_move_as_sub_pixels() -> None:
     """Features that are the frames' own sub-pixels move as the frames at HR size do."""
     lens = SemanticLens(**SMALL, motion_compensation=True)
     low_res = _moving_clip(3, 2, 1)
     enlarged = imresize(low_res, scale=4)
-    for motion, step in zip(lens._motion(low_res, enlarged), (1, -1), strict=True):
+    motions = lens._motion(low_res, enlarged, lens.estimate_flow(low_res))
+    for motion, step in zip(motions, (1, -1), strict=True):
         moved = F.pixel_shuffle(motion.moved, 4)
         for t, flow in enumerate(motion.flows):
             if flow is None:
@@ -296,6 +310,7 @@ def test_errors_name_the_argument(lens: SemanticLens) -> None:
         ({"features": inputs["features"][:, :2]}, r"`features` is \(2, 2, 10, 6, 7\); it must be \(2, 3, 10, any"),
         ({"clip_tokens": torch.zeros(2, 5, 13)}, r"`clip_tokens` .* \(2, any, 12\)"),
         ({"region": torch.zeros(1, 4)}, "`region`"),
+        ({"flow": torch.zeros(2, 2, 3, 2, 9, 14)}, r"`flow` .* \(2, 2, 2, 2, 9, 14\)"),
     ]
     for changes, message in wrong:
         with pytest.raises(ValueError, match=message):
