@@ -37,8 +37,10 @@ CONDENSER_NUMBERS = 13
 """Numbers held at the peak for each LR pixel of a tile and frame, as a multiple of the channels over that pixel."""
 LENS_NUMBERS = 4
 """The same for Semantic Lens, as a multiple of its channels."""
-MOTION_NUMBERS = 10
-"""What motion compensation adds, as a multiple of s^2: moved neighbors of both sides, and the flow to them."""
+MOTION_NUMBERS = 42
+"""What motion compensation adds, as a multiple of s^2: neighbors of both sides, moved, and the flow to them. Measured:
+5.1 GB for 320x180 in clips of 20 frames and tiles of 224.
+"""
 DISTILLER_BYTES = 300
 """For each pixel that the segmenter sees, in float32."""
 CODING_BYTES, CODING_LARGE_BYTES = 200, 60
