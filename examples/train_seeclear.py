@@ -64,7 +64,8 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
 
 def pixel_loss(args: argparse.Namespace, prediction: Tensor, x0: Tensor) -> Tensor:
     """The losses of all frames, (B, F, 3, H, W) in [-1, 1]: Charbonnier, and by weight those of spectra, grid
-    and colours."""
+    and colours.
+    """
     loss = charbonnier_loss(prediction, x0)
     if args.frequency_weight > 0:
         loss = loss + args.frequency_weight * frequency_loss(prediction, x0)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import settings
-from torch import nn
+from torch import Tensor, nn
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -107,6 +108,21 @@ def _load_script(path: str) -> ModuleType:
 def load_script() -> Callable[[str], ModuleType]:
     """Gives a script as a module, by its path in the repository."""
     return _load_script
+
+
+def _moving_clip(frames: int, x: int, y: int) -> Tensor:
+    coarse = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    picture = F.interpolate(coarse, size=(96, 128), mode="bicubic", align_corners=False).clamp(0, 1)
+    shown = [picture[..., 24 - i * y : 72 - i * y, 32 - i * x : 96 - i * x] for i in range(frames)]
+    return torch.stack(shown, dim=1) * 2 - 1
+
+
+@pytest.fixture(scope="session")
+def moving_clip() -> Callable[[int, int, int], Tensor]:
+    """Gives `frames` frames of a smooth random picture whose content moves by (`x`, `y`) pixels from one to the next,
+    (1, frames, 3, 48, 64) in [-1, 1].
+    """
+    return _moving_clip
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,8 @@ class _ClipContext:
 
     `size` is the padded frame's in LR pixels. `features` P lie on a grid whose cells are `cell` x `cell` LR pixels.
     `memory` is T before the clip and `new_memory` T after it where one tile is the whole frame; else `pooled` gathers
-    what is to be written, from the decoder's levels, finest first. `flow` is that
-    of a Semantic Lens that is the prior.
+    what is to be written, from the decoder's levels, finest first. `flow` is that of a
+    Semantic Lens that is the prior.
     """
 
     clip: Clip

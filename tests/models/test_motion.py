@@ -1,4 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -42,15 +44,10 @@ def test_flow_of_a_shifted_picture() -> None:
         assert float((flow - constant_flow(x, y, 40, 72)).abs().mean()) < 0.25
 
 
-def moving_clip(frames: int, x: int, y: int) -> torch.Tensor:
-    """A smooth random picture whose content moves by (x, y) pixels from frame to frame, (1, frames, 3, 48, 64)."""
-    picture = torch.cat([texture(96, 128, seed=seed) for seed in range(3)], dim=1)
-    shown = [picture[..., 24 - i * y : 72 - i * y, 32 - i * x : 96 - i * x] for i in range(frames)]
-    return torch.stack(shown, dim=1) * 2 - 1
-
-
 @pytest.mark.parametrize("scale", [1, 4])
-def test_clip_flows_lead_to_the_frame_after_and_to_the_one_before(scale: int) -> None:
+def test_clip_flows_lead_to_the_frame_after_and_to_the_one_before(
+    scale: int, moving_clip: Callable[..., torch.Tensor]
+) -> None:
     flows = neighbor_flows(clip_flow(moving_clip(3, 2, -1)), scale)
     assert list(flows) == [1, -1]
     for step, none in ((1, 2), (-1, 0)):
@@ -64,7 +61,7 @@ def test_clip_flows_lead_to_the_frame_after_and_to_the_one_before(scale: int) ->
     assert neighbor_flows(clip_flow(moving_clip(1, 0, 0)), scale) == {1: [None], -1: [None]}
 
 
-def test_moved_neighbors_show_the_same() -> None:
+def test_moved_neighbors_show_the_same(moving_clip: Callable[..., torch.Tensor]) -> None:
     clip = moving_clip(3, 2, 1)
     for step, flows in neighbor_flows(clip_flow(clip)).items():
         moved = moved_neighbors(clip, flows, step)

@@ -73,24 +73,18 @@ def test_every_module_is_a_switch(
         assert torch.equal(model(inputs["low_res"]).sample, output)
 
 
-def _moving_clip(frames: int, x: int, y: int) -> Tensor:
-    """A smooth random picture whose content moves by (x, y) pixels from frame to frame, (1, frames, 3, 48, 64)."""
-    generator = torch.Generator().manual_seed(0)
-    picture = F.interpolate(torch.rand(1, 3, 24, 32, generator=generator), size=(96, 128), mode="bicubic")
-    shown = [picture[..., 24 - i * y : 72 - i * y, 32 - i * x : 96 - i * x] for i in range(frames)]
-    return torch.stack(shown, dim=1).clamp(0, 1) * 2 - 1
-
-
 def test_channels_must_be_sub_pixels() -> None:
     with pytest.raises(ValueError, match="`channels` is 24; motion compensation needs a multiple of 16"):
         SemanticLens(**SMALL | {"channels": 24}, motion_compensation=True)
 
 
 @torch.no_grad()
-def test_flow_is_estimated_unless_it_is_given(randomize: Callable[..., nn.Module]) -> None:
+def test_flow_is_estimated_unless_it_is_given(
+    randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
+) -> None:
     torch.manual_seed(0)
     lens = randomize(SemanticLens(**SMALL, motion_compensation=True)).eval()
-    inputs = _inputs(1) | {"low_res": _moving_clip(3, 2, 1)[..., :47, :63]}
+    inputs = _inputs(1) | {"low_res": moving_clip(3, 2, 1)[..., :47, :63]}
     flow = lens.estimate_flow(inputs["low_res"])
     assert flow.shape == (1, 2, 2, 2, 47, 63)
     expected = lens(**inputs).sample
@@ -99,10 +93,10 @@ def test_flow_is_estimated_unless_it_is_given(randomize: Callable[..., nn.Module
     assert SemanticLens(**SMALL).estimate_flow(inputs["low_res"]) is None
 
 
-def test_features_move_as_sub_pixels() -> None:
+def test_features_move_as_sub_pixels(moving_clip: Callable[..., Tensor]) -> None:
     """Features that are the frames' own sub-pixels move as the frames at HR size do."""
     lens = SemanticLens(**SMALL, motion_compensation=True)
-    low_res = _moving_clip(3, 2, 1)
+    low_res = moving_clip(3, 2, 1)
     enlarged = imresize(low_res, scale=4)
     motions = lens._motion(low_res, enlarged, lens.estimate_flow(low_res))
     for motion, step in zip(motions, (1, -1), strict=True):
@@ -116,11 +110,13 @@ def test_features_move_as_sub_pixels() -> None:
 
 
 @torch.no_grad()
-def test_supporting_features_are_compensated(randomize: Callable[..., nn.Module]) -> None:
+def test_supporting_features_are_compensated(
+    randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
+) -> None:
     torch.manual_seed(0)
     lens = randomize(SemanticLens(**SMALL, motion_compensation=True)).eval()
     others = {name: value for name, value in _inputs(1).items() if name != "low_res"}
-    for clip, changes in ((_moving_clip(3, 0, 0), False), (_moving_clip(3, 2, 0), True)):
+    for clip, changes in ((moving_clip(3, 0, 0), False), (moving_clip(3, 2, 0), True)):
         lens.forward_branch.scale = 4
         with_flow = lens(clip, **others).sample
         lens.forward_branch.scale = None  # its features stay where they are

@@ -258,12 +258,12 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
 
 
 def test_a_models_overlap_is_the_default_and_fits_shorter_clips() -> None:
-    video = _video(7)
+    video = _video(10)
     model = Nearest(clip_overlap=2)
     for settings, expected in (
-        (StreamSettings(scene_detection=False), [(0, 5), (2, 5)]),
-        (StreamSettings(clip_overlap=0, scene_detection=False), [(0, 5), (2, 5)]),
-        (StreamSettings(clip_length=2, scene_detection=False), [(0, 2), (1, 2), (2, 2), (3, 2), (4, 2), (5, 2)]),
+        (StreamSettings(scene_detection=False), [(0, 5), (3, 5), (5, 5)]),
+        (StreamSettings(clip_overlap=0, scene_detection=False), [(0, 5), (5, 5)]),
+        (StreamSettings(clip_length=2, scene_detection=False), [(start, 2) for start in range(9)]),
     ):
         model.clips.clear()
         _all(stream_clips(model, _singles(video), settings))
