@@ -32,7 +32,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP_INSTALL) "$(TORCH)"
-	$(BIN)/python $(PIP_INSTALL) -e ".[dev,metrics]"
+	$(BIN)/python $(PIP_INSTALL) -e ".[dev]"
 	touch $@
 
 test: setup
@@ -53,7 +53,7 @@ quality: setup
 
 $(LOWEST_STAMP): pyproject.toml requirements/lowest.txt
 	test -x $(LOWEST_VENV)/bin/python || $(LOWEST_PYTHON) -m venv $(LOWEST_VENV)
-	$(LOWEST_VENV)/bin/python $(PIP_INSTALL) -r requirements/lowest.txt -e ".[dev,metrics]"
+	$(LOWEST_VENV)/bin/python $(PIP_INSTALL) -r requirements/lowest.txt -e ".[dev]"
 	touch $@
 
 test-lowest: $(LOWEST_STAMP)

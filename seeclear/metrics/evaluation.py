@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from .fidelity import psnr, ssim
 from .niqe import PHOTOGRAPHS_FILE, load_niqe_parameters, niqe
 from .perceptual import Comparison, file_hash, perceptual_metric
 from .protocols import EvaluationProtocol, get_protocol
-from .temporal import FLOW, frame_difference_error, load_opencv, warping_errors
+from .temporal import FLOW, frame_difference_error, warping_errors
 
 BICUBIC = "bicubic"
 ORIGINAL = "original"
@@ -125,7 +126,7 @@ class Evaluator:
             fit = "the package's own, to 25 photographs" if niqe_parameters is None else "given"
             self.sources["niqe"] = {"fit": fit, "sha256": {file.name: file_hash(file)}}
         if "warping" in self.metrics:
-            self.sources["warping"] = {"flow": FLOW, "opencv": load_opencv().__version__}
+            self.sources["warping"] = {"flow": FLOW, "opencv": cv2.__version__}
 
     def measure(self, outputs: Mapping[str, Tensor], ground_truth: Tensor) -> dict[str, Figures]:
         """The figures of each of several upscaled versions of a clip, by their names; `BICUBIC` must be one.

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -45,19 +46,7 @@ def frame_difference_error(frames: Tensor, reference: Tensor, channel: Channel =
     return total / (len(frames) - 1)
 
 
-def load_opencv() -> Any:
-    """The module cv2, or a ValueError that says how to install it."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise ValueError(
-            "The warping error needs the optical flow of OpenCV, which cannot be imported here: "
-            "install seeclear[metrics] (opencv-python-headless)."
-        ) from error
-    return cv2
-
-
-def _sample(cv2: Any, image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any]:
+def _sample(image: NDArray[Any], flow: NDArray[np.float32]) -> NDArray[Any]:
     """The image at every pixel's position plus its flow (H, W, 2), bilinear."""
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -75,13 +64,12 @@ def motion(first: Tensor, second: Tensor) -> tuple[NDArray[np.float32], NDArray[
         inside the frame and the flow back from there leads to the pixel again (Sundaram et al. 2010, eq. 5: the
         squared distance is below 0.01 times the sum of both squared flows, plus 0.5).
     """
-    cv2 = load_opencv()
     if min(first.shape[1:]) < 16:
         raise ValueError(f"The optical flow needs at least 16 pixels a side, not {tuple(first.shape[1:])}.")
     grey = [rgb_to_y(frame)[0].round().byte().cpu().numpy() for frame in (first, second)]
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     there, back = dis.calc(grey[0], grey[1], None), dis.calc(grey[1], grey[0], None)
-    back_there = _sample(cv2, back, there)
+    back_there = _sample(back, there)
     gap = np.square(there + back_there).sum(axis=-1)
     allowed = 0.01 * (np.square(there).sum(axis=-1) + np.square(back_there).sum(axis=-1)) + 0.5
     height, width = grey[0].shape
@@ -103,11 +91,10 @@ def warping_errors(outputs: Mapping[str, Tensor], ground_truth: Tensor) -> dict[
         ground_truth: the original, of the same shape, at least two frames.
 
     Raises:
-        ValueError: OpenCV is missing; frames too few or too small.
+        ValueError: frames too few or too small.
     """
     if len(ground_truth) < 2:
         raise ValueError(f"`ground_truth` must have at least two frames, but has {len(ground_truth)}.")
-    cv2 = load_opencv()
     totals, pairs = dict.fromkeys(outputs, 0.0), 0
     for i in range(len(ground_truth) - 1):
         flow, trusted = motion(ground_truth[i], ground_truth[i + 1])
@@ -116,6 +103,6 @@ def warping_errors(outputs: Mapping[str, Tensor], ground_truth: Tensor) -> dict[
         pairs += 1
         for name, frames in outputs.items():
             one, two = (frames[j].permute(1, 2, 0).float().div(255).contiguous().numpy() for j in (i, i + 1))
-            difference = np.square(one - _sample(cv2, two, flow))[trusted]
+            difference = np.square(one - _sample(two, flow))[trusted]
             totals[name] += float(difference.mean(dtype=np.float64))
     return {name: total / pairs if pairs else None for name, total in totals.items()}

@@ -1,14 +1,21 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """What moves against the background of a clip: optical flow between nearby frames, less the motion of the camera.
 
-The flow is found by the method of Lucas and Kanade from coarse to fine, the camera's motion as the affine one that
-most of the picture follows. Flow maps (N, 2, h, w) hold x and y in pixels of their own grid: what `first` shows at a
-place, `second` shows at the place plus the flow there.
+Networks that move frames take their flow from DIS (Kroeger et al. 2016; OpenCV's); the segmenter's maps of what moves,
+which need no fractions of a pixel, from the method of Lucas and Kanade from coarse to fine. The camera's motion is the
+affine one that most of the picture follows. Flow maps (N, 2, h, w) hold x and y in pixels of their own grid: what
+`first` shows at a place, `second` shows at the place plus the flow there.
 """
 
+from typing import Any
+
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from seeclear.resize import imresize
 
 REACH = 2
 """Frames are compared with those so far before and after them, or with the ends of the clip if these are nearer."""
@@ -17,6 +24,8 @@ CHANNELS = 5
 _LEVELS, _ITERATIONS, _WINDOW = 3, 3, 5
 _NOISE = 1e-4
 _SMALLEST = 0.1
+_SMALLEST_SIDE = 16
+"""Of the pictures that DIS takes."""
 
 
 def warp(frames: Tensor, flow: Tensor) -> Tensor:
@@ -61,22 +70,49 @@ def optical_flow(first: Tensor, second: Tensor) -> Tensor:
     return flow
 
 
+def _dense_inverse_search() -> Any:
+    """DIS as its medium preset, but at the full size, without mean normalization and with 2 steps of refinement for 5
+    (benchmarks/flow.py compares it).
+    """
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search.setFinestScale(0)
+    search.setUseMeanNormalization(False)
+    search.setVariationalRefinementIterations(2)
+    return search
+
+
 @torch.no_grad()
-def clip_flow(frames: Tensor) -> Tensor:
-    """The flow between the frames of a clip.
+def clip_flow(frames: Tensor, scale: int = 1) -> Tensor:
+    """The flow between the frames of a clip, by DIS on frames of twice the LR size: fractions of a pixel matter.
 
     Args:
-        frames: (B, F, C, h, w) in [-1, 1].
+        frames: (B, F, C, scale * h, scale * w) in [-1, 1].
+        scale: how much larger they are than the flow that is wanted.
 
     Returns:
-        (B, 2, F - 1, 2, h, w), float32, x and y in pixels: first from every frame but the last to the next one, then
-        from every frame but the first to the one before.
+        (B, 2, F - 1, 2, h, w), float32, x and y in pixels of h x w: first from every frame but the last to the next
+        one, then from every frame but the first to the one before.
     """
-    grey = frames.float().mean(dim=2, keepdim=True) / 2 + 0.5
-    sides = torch.stack([grey[:, :-1], grey[:, 1:]], dim=1)  # (B, 2, F - 1, 1, h, w)
-    if not sides.numel():
-        return sides.expand(-1, -1, -1, 2, -1, -1)
-    return optical_flow(sides.flatten(0, 2), sides.flip(1).flatten(0, 2)).unflatten(0, sides.shape[:3])
+    batch_size, num_frames = frames.shape[:2]
+    height, width = (side // scale for side in frames.shape[-2:])
+    shape = (batch_size, 2, max(0, num_frames - 1), 2, height, width)
+    if 0 in shape:
+        return torch.zeros(shape, device=frames.device)
+    grey = frames.float().mean(dim=2).flatten(0, 1)[:, None]
+    twice = (2 * height, 2 * width)
+    grey = imresize(grey, size=twice) if scale == 1 else F.interpolate(grey, size=twice, mode="area")
+    missing = [max(0, _SMALLEST_SIDE - side) for side in twice]
+    grey = F.pad(grey, (0, missing[1], 0, missing[0]), mode="replicate")
+    pictures = (grey[:, 0] * 127.5 + 127.5).round().clamp(0, 255).byte().unflatten(0, (batch_size, -1)).cpu().numpy()
+    search = _dense_inverse_search()
+    found = [
+        search.calc(first, second, None)
+        for clip in pictures
+        for one, other in ((clip[:-1], clip[1:]), (clip[1:], clip[:-1]))
+        for first, second in zip(one, other, strict=True)
+    ]
+    flow = torch.from_numpy(np.stack(found)).to(frames.device).permute(0, 3, 1, 2)[..., : twice[0], : twice[1]]
+    return F.avg_pool2d(flow, 2).div(2).unflatten(0, shape[:3])
 
 
 def neighbor_flows(flow: Tensor, scale: int = 1) -> dict[int, list[Tensor | None]]:

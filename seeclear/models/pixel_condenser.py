@@ -410,10 +410,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         6 * 4^k, sH / 2^k, sW / 2^k). The flow is that of y at the LR frames' size.
         """
         scale = self.config.scale
-        small = F.avg_pool2d(low_res.float().flatten(0, 1), scale).unflatten(0, low_res.shape[:2])
-        moved = [
-            moved_neighbors(low_res, flows, step) for step, flows in neighbor_flows(clip_flow(small), scale).items()
-        ]
+        flow = clip_flow(low_res, scale)
+        moved = [moved_neighbors(low_res, flows, step) for step, flows in neighbor_flows(flow, scale).items()]
         return torch.cat([wavelet_packet(x.flatten(0, 1), self.config.wavelet_levels) for x in moved], dim=1)
 
     def _run(self, level: nn.Module, *args: object) -> Tensor:

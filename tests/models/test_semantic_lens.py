@@ -329,8 +329,9 @@ def test_presets_fit_together_and_tiny_is_small_and_fast() -> None:
         lens = SemanticLens(**LENS_PRESETS["semantic-lens-tiny"]["semantic_lens"]).requires_grad_(False)
         frames = torch.empty(1, 2, 3, 180, 320)
         features, masks = torch.empty(1, 2, 64, 45, 80), torch.empty(1, 2, 16, 45, 80)
+        flow = torch.empty(1, 2, 1, 2, 180, 320)
         with FlopCounterMode(display=False) as counter:
-            lens(frames, features, torch.empty(1, 16, 64), masks)
+            lens(frames, features, torch.empty(1, 16, 64), masks, flow=flow)
     assert sum(p.numel() for p in lens.parameters()) <= 4_000_000
     assert counter.get_total_flops() <= 2 * 80e9
     convolutions = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
