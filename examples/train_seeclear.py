@@ -25,7 +25,7 @@ from seeclear.training.losses import charbonnier_loss, color_loss, frequency_los
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
-from seeclear.training.prior import TrainingPrior, set_prior
+from seeclear.training.prior import TrainingPrior, middle_frames, middle_places, set_prior
 from seeclear.training.sampling import (
     clip_generators,
     sample_crops,
@@ -91,7 +91,8 @@ class Trainer(TrainingLoop):
         model.skip_silent_memory()
         if args.gradient_checkpointing:
             model.pixel_condenser.enable_gradient_checkpointing()
-        self.data = build_data(args, num_clips=model.num_clips, num_samples=args.max_train_steps * self.clips_per_step)
+        num_frames = model.num_clips * args.num_frames if args.prior_frames is None else args.prior_frames
+        self.data = build_data(args, num_frames, num_samples=args.max_train_steps * self.clips_per_step)
         self._build_semantics(model)
         self.lpips = LPIPS(args.lpips_weights_path).to(accelerator.device) if args.lpips_weight > 0 else None
         self.prepare(model)
@@ -107,27 +108,31 @@ class Trainer(TrainingLoop):
         distiller = model.semantic_distiller
         if shares_weights(self.accelerator):  # a distiller that is asked apart from the model must be whole
             distiller = copy.deepcopy(distiller)
-        cache = SemanticsCache(distiller, sources)
+        cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         if isinstance(prior, SemanticLens) and prior.needs_semantics:
             if not frozen:
                 raise ValueError(
                     f"`train_distiller` is {self.args.train_distiller!r}; it must be 'nothing' where the prior works "
                     "with the distiller's semantics"
                 )
-            cache = LensSemantics(distiller, sources, prior.config.global_grid)
+            cache = LensSemantics(distiller, sources, prior.config.global_grid, self.args.semantics_dir)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
         self.prior = TrainingPrior(prior, cache, model.num_clips, self.accelerator.device)
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64
-        (B, 9), `index` int64 (B,).
+        (B, 9), `index` int64 (B,); F is `prior_frames` where these are given.
         """
         args, device = self.args, self.accelerator.device
         x0 = batch["hr"].to(device).float() / 127.5 - 1
         lr = batch["lr"].to(device).float() / 127.5 - 1
+        place = batch["place"]
         generators = clip_generators(args.seed, batch["index"].tolist(), device)
         uses_prior = sample_flags(generators, args.prior_probability) if args.prior_probability < 1 else None
-        y = self.prior(lr, batch["place"], uses_prior)
+        y = self.prior(lr, place, uses_prior)
+        if args.prior_frames is not None:
+            x0, y, lr = (middle_frames(frames, args.num_frames) for frames in (x0, y, lr))
+            place = middle_places(place, args.prior_frames, args.num_frames)
 
         timesteps = sample_timesteps(
             generators,
@@ -139,7 +144,7 @@ class Trainer(TrainingLoop):
         noisy = self.scheduler.add_noise(x0, noise, timesteps, low_res=y)
         known = {}
         if self.semantics is not None:
-            known["tokens"], known["features"] = self.semantics(lr, batch["place"])
+            known["tokens"], known["features"] = self.semantics(lr, place)
         prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
 
         loss = pixel_loss(args, prediction, x0)

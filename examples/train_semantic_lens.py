@@ -98,11 +98,12 @@ class Trainer(TrainingLoop):
         lens, distiller = self.pipeline.semantic_lens, self.pipeline.semantic_distiller
         if args.gradient_checkpointing:
             lens.enable_gradient_checkpointing()
-        self.data = build_data(args, num_clips=1, num_samples=args.max_train_steps * self.clips_per_step)
+        self.data = build_data(args, args.num_frames, num_samples=args.max_train_steps * self.clips_per_step)
         self.semantics = None
         if lens.needs_semantics:
             distiller.requires_grad_(False).eval().to(accelerator.device)
-            self.semantics = LensSemantics(distiller, self.data.dataset.clips.sources, lens.config.global_grid)
+            sources = self.data.dataset.clips.sources
+            self.semantics = LensSemantics(distiller, sources, lens.config.global_grid, args.semantics_dir)
         self.prepare(lens.train())
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:

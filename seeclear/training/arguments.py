@@ -42,6 +42,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"--lpips_crop_size is {args.lpips_crop_size}; it must be at least 16")
     if args.train_distiller != "nothing" and args.stage == "memory":
         parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
+    if args.prior_frames is not None:
+        more = args.prior_frames - args.num_frames
+        if more < 0 or more % 2:
+            parser.error(
+                f"--prior_frames is {args.prior_frames}; it must be --num_frames, {args.num_frames}, or more by an "
+                "even number"
+            )
+        if args.stage != "condenser":
+            parser.error("--prior_frames goes with --stage condenser only")
     for name in ("final_timestep_probability", "shared_noise_probability", "prior_probability"):
         if not 0.0 <= getattr(args, name) <= 1.0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
@@ -108,6 +117,11 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
         help="how often y is the prior's output and not bicubic; below 1 the condenser learns to do without as well",
     )
     add(
+        "--prior_frames",
+        type=int,
+        help="frames that the prior sees, the num_frames that are trained on in their middle; as many unless given",
+    )
+    add(
         "--train_distiller",
         choices=DISTILLER_TRAININGS,
         default="nothing",
@@ -127,6 +141,11 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     add("--data_config", help="JSON file that describes a weighted mixture of data; see examples/configs")
     add("--data_root", help="the folder the paths in --data_config are in")
     add("--cache_data", action="store_true", help="keep all decoded frames in memory; videos need it, or are slow")
+    add(
+        "--semantics_dir",
+        help="a folder for what the frozen distiller gave of whole frames, for later runs and other processes; "
+        "0.7 MB a frame with the tiny distiller",
+    )
     add(
         "--degradation",
         choices=tuple(DEGRADATIONS),

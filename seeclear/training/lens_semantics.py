@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import torch
@@ -23,12 +24,18 @@ class LensSemantics(SemanticsCache):
         distiller: frozen.
         sources: those of the data set, in its order.
         grid: the lens' `global_grid`; features are pooled to it here, so that frames of all sizes fit into one batch.
+        folder: as [`SemanticsCache`] takes it.
     """
 
-    def __init__(self, distiller: SemanticDistiller, sources: Sequence[Source], grid: int) -> None:
-        super().__init__(distiller, sources)
+    def __init__(
+        self,
+        distiller: SemanticDistiller,
+        sources: Sequence[Source],
+        grid: int,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__(distiller, sources, folder, keeps_frames=distiller.motion_head is not None)
         self.grid = grid
-        self.keeps_frames = distiller.motion_head is not None
 
     @torch.no_grad()
     def semantics(self, low_res: Tensor, places: Tensor) -> dict[str, Tensor]:

@@ -65,14 +65,14 @@ class TrainingData:
     validation_names: list[str]
 
 
-def build_data(args: argparse.Namespace, num_clips: int, num_samples: int) -> TrainingData:
+def build_data(args: argparse.Namespace, num_frames: int, num_samples: int) -> TrainingData:
     """Opens the training sources, less the validation clips, and the validation clips.
 
     Args:
-        args: the script's arguments: `train_data_dir`, `data_config`, `data_root`, `resolution`, `num_frames`,
-            `cache_data`, `seed`, `degradation`, `max_frame_step`, `texture_candidates`, `texture_probability`,
-            `validation_data`, `validation_frames`, `validation_max_clips`.
-        num_clips: consecutive clips in a training sample.
+        args: the script's arguments: `train_data_dir`, `data_config`, `data_root`, `resolution`, `cache_data`,
+            `seed`, `degradation`, `max_frame_step`, `texture_candidates`, `texture_probability`, `validation_data`,
+            `validation_frames`, `validation_max_clips`.
+        num_frames: in a training sample.
         num_samples: how many samples the whole run takes.
 
     Raises:
@@ -94,7 +94,7 @@ def build_data(args: argparse.Namespace, num_clips: int, num_samples: int) -> Tr
         raise ValueError(f"`validation_data` takes all there is to train on: {args.validation_data}")
     clips = ClipDataset(
         sources,
-        clip_length=num_clips * args.num_frames,
+        clip_length=num_frames,
         crop_size=args.resolution // SCALE,
         scale=SCALE,
         num_samples=num_samples,

@@ -117,6 +117,20 @@ class TrainingPrior:
         return torch.cat(enlarged, dim=1)
 
 
+def middle_frames(frames: Tensor, count: int) -> Tensor:
+    """The `count` frames in the middle of clips (B, F, ...)."""
+    return frames.narrow(1, (frames.shape[1] - count) // 2, count)
+
+
+def middle_places(places: Tensor, num_frames: int, count: int) -> Tensor:
+    """The places (B, 9), see [`ClipSample`], of the `count` frames in the middle of samples of `num_frames`, which are
+    as many before them as after them: whether time is reversed makes no difference.
+    """
+    middle = places.clone()
+    middle[:, 1] += (num_frames - count) // 2 * places[:, 2]
+    return middle
+
+
 def split_places(places: Tensor, num_clips: int, clip_length: int) -> list[Tensor]:
     """The places (B, 9), see [`ClipSample`], of the consecutive clips of `clip_length` frames that samples are made
     of, in the samples' order: a sample whose time is reversed begins with the last frames of the source.

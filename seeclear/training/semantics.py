@@ -5,15 +5,20 @@ of what it gave.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seeclear.data import Photo, Source
+from seeclear.jobs.durable import remove, unwritable
 from seeclear.models import SemanticDistiller
 from seeclear.resize import imresize, to_uint8
 
@@ -28,6 +33,58 @@ def load_distiller(name_or_path: str | os.PathLike[str]) -> SemanticDistiller:
     return SemanticDistiller.from_pretrained(nested if nested.is_dir() else name_or_path, dtype=torch.float32)
 
 
+class SemanticsStore:
+    """Distilled frames in a folder, for later runs and for the processes beside this one.
+
+    Frames are found by the weights and configuration of the distiller, and by the path, size and time of the source.
+
+    Args:
+        folder: made if it is not there.
+        distiller: that the frames are distilled by.
+        names: of what is kept of a frame.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], distiller: SemanticDistiller, names: Sequence[str]) -> None:
+        digest = hashlib.sha256(json.dumps([dict(distiller.config), list(names)], default=str).encode())
+        for name, value in distiller.state_dict().items():
+            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        self.folder = Path(folder) / digest.hexdigest()[:16]
+        self.names = names
+
+    def _file(self, source: Source, frame: int) -> Path:
+        state = source.path.stat()
+        about = f"{source.path.resolve()} {state.st_size} {state.st_mtime_ns} {source.size} {len(source)}"
+        return self.folder / hashlib.sha256(about.encode()).hexdigest()[:16] / f"{frame:06d}.safetensors"
+
+    def load(self, source: Source, frame: int) -> tuple[Tensor, ...] | None:
+        """What is kept of a frame, in the order of `names`; None if it is not there, or broken."""
+        path = self._file(source, frame)
+        try:
+            stored = load_file(path)
+            return tuple(stored[name] for name in self.names)
+        except (OSError, SafetensorError, KeyError):
+            return None
+
+    def save(self, source: Source, frame: int, parts: Sequence[Tensor]) -> None:
+        """Keeps what there is of a frame.
+
+        Raises:
+            ValueError: it cannot be written; nothing half written is left.
+        """
+        path = self._file(source, frame)
+        draft = path.with_name(f".{os.getpid()}-{path.name}")  # other processes may write the same frame
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            save_file({name: part.contiguous() for name, part in zip(self.names, parts, strict=True)}, draft)
+            os.replace(draft, path)
+        except (OSError, SafetensorError) as error:
+            remove(draft)
+            raise unwritable(path, error) from error
+
+
 class SemanticsCache:
     """Tokens O and features P of training crops, from a frozen distiller.
 
@@ -37,14 +94,22 @@ class SemanticsCache:
     Args:
         distiller: frozen.
         sources: those of the data set, in its order.
+        folder: where to keep them beyond this run, too; see [`SemanticsStore`].
+        keeps_frames: keep LR frames as well, as uint8.
     """
 
-    keeps_frames = False
-    """Whether LR frames are kept as well, as uint8."""
-
-    def __init__(self, distiller: SemanticDistiller, sources: Sequence[Source]) -> None:
+    def __init__(
+        self,
+        distiller: SemanticDistiller,
+        sources: Sequence[Source],
+        folder: str | os.PathLike[str] | None = None,
+        keeps_frames: bool = False,
+    ) -> None:
         self.distiller = distiller
         self.sources = list(sources)
+        self.keeps_frames = keeps_frames
+        names = ("tokens", "features", "low_res")[: 3 if keeps_frames else 2]
+        self.store = None if folder is None else SemanticsStore(folder, distiller, names)
         self._kept: dict[tuple[int, int], tuple[Tensor, ...]] = {}
 
     @torch.no_grad()
@@ -86,6 +151,10 @@ class SemanticsCache:
 
     def _distil(self, source: int, frames: list[int]) -> None:
         for frame in frames:
+            stored = None if self.store is None else self.store.load(self.sources[source], frame)
+            if stored is not None:
+                self._kept[source, frame] = stored
+                continue
             pixels = torch.from_numpy(self.sources[source].frames(frame, 1).copy()).permute(0, 3, 1, 2)
             height, width = (n // SCALE * SCALE for n in pixels.shape[-2:])
             low_res = to_uint8(imresize(pixels[..., :height, :width].float() / 255, scale=1 / SCALE))
@@ -93,6 +162,8 @@ class SemanticsCache:
             distilled = self.distiller(low_res[None].to(weight) / 127.5 - 1)
             kept = distilled.tokens[0, 0].half().cpu(), distilled.features[0, 0].half().cpu()
             self._kept[source, frame] = (*kept, low_res[0]) if self.keeps_frames else kept
+            if self.store is not None:
+                self.store.save(self.sources[source], frame, self._kept[source, frame])
 
 
 def crop_features(

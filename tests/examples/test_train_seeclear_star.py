@@ -106,6 +106,17 @@ def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, 
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_the_prior_may_see_more_frames_and_semantics_are_kept(folder: Path, whole_run: str) -> None:
+    options = [*OPTIONS, "--prior_frames", "4", "--semantics_dir", "kept"]
+    launch(folder, "context", *options)
+    files = {path: path.stat().st_mtime_ns for path in (folder / "kept").rglob("*.safetensors")}
+    launch(folder, "context-again", *options)
+    assert losses(folder, "context") == losses(folder, "context-again") != losses(folder, whole_run)
+    assert files and files == {path: path.stat().st_mtime_ns for path in (folder / "kept").rglob("*.safetensors")}
+    card = (folder / "context" / "README.md").read_text()
+    assert "| prior | lens, which saw 4 frames, for 50% of the clips |" in card
+
+
 def test_a_saved_pipeline_keeps_its_prior_in_all_stages(folder: Path, whole_run: str) -> None:
     model = ["--pretrained_model_name_or_path", whole_run]
     launch(folder, "joint", "--stage", "joint", "--max_train_steps", "1", "--lr_warmup_steps", "0", model=model)

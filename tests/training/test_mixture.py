@@ -30,7 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(folder: Path, *arguments: str) -> TrainingData:
     given = ["--preset", "tiny", "--train_data_dir", str(folder), "--output_dir", "out"]
     given += ["--resolution", "32", "--num_frames", "2", *arguments]
-    return build_data(parse_arguments(given), num_clips=1, num_samples=40)
+    args = parse_arguments(given)
+    return build_data(args, args.num_frames, num_samples=40)
 
 
 def test_defaults_are_bicubic_crops_of_all_sources(folder: Path) -> None:

@@ -16,7 +16,7 @@ from seeclear.data import ClipDataset, FrameFolder
 from seeclear.pipelines.streaming import Clip, StreamSettings, Tile
 from seeclear.resize import imresize
 from seeclear.training.lens_semantics import LensSemantics
-from seeclear.training.prior import TrainingPrior, set_prior, split_places
+from seeclear.training.prior import TrainingPrior, middle_frames, middle_places, set_prior, split_places
 from seeclear.training.semantics import SemanticsCache
 
 FRAMES = 6
@@ -109,6 +109,25 @@ def test_places_of_consecutive_clips_by_hand() -> None:
     assert first.tolist() == [[4, 10, 2, 7, 8, 0, 1, 0, 0], [5, 23, 1, 7, 8, 0, 1, 0, 1]]
     assert second.tolist() == [[4, 16, 2, 7, 8, 0, 1, 0, 0], [5, 20, 1, 7, 8, 0, 1, 0, 1]]
     assert torch.equal(split_places(places, 1, 6)[0], places)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_middle_of_a_sample_is_where_its_place_says(source: FrameFolder, seed: int) -> None:
+    data = ClipDataset([source], 5, 8, num_samples=1, seed=seed)
+    sample = data[0]
+    low_res, place = sample["low_res"][None], sample["place"][None]
+    middle, (_, start, step, top, left, horizontal, vertical, transpose, backwards) = (
+        middle_frames(low_res, 3),
+        middle_places(place, 5, 3)[0].tolist(),
+    )
+    order = [start + i * step for i in range(3)]
+    whole = _low_res(source, order[::-1] if backwards else order)
+    for axis, flipped in ((-1, horizontal), (-2, vertical)):
+        whole = whole.flip(axis) if flipped else whole
+    whole = whole.transpose(-1, -2) if transpose else whole
+    crop = whole[..., top : top + 8, left : left + 8]
+    inside = (crop - (middle.float() / 127.5 - 1))[..., 2:-2, 2:-2]  # at the crop's edge the mirrored frame differs
+    assert inside.abs().max() < 0.01
 
 
 def test_other_priors_see_the_frames_alone_and_none_is_bicubic() -> None:

@@ -39,6 +39,7 @@ class Looking(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
         self.calls: list[tuple[int, ...]] = []
+        self.config: dict[str, object] = {}
 
     def forward(self, low_res: Tensor) -> SimpleNamespace:
         self.calls.append(tuple(low_res.shape))
@@ -113,6 +114,39 @@ def test_frames_are_distilled_when_they_are_needed() -> None:
     for place, calls in (((0, 1, 2), 2), ((0, 3, 1), 3), ((0, 1, 3), 3), ((1, 1, 2), 5)):  # source, start, step
         cache(low_res, torch.tensor([[*place, 0, 0, 0, 0, 0, 0]]))
         assert len(distiller.calls) == calls
+
+
+def test_a_folder_keeps_them_for_other_runs(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    low_res, place = torch.zeros(1, 3, 3, 8, 8), torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, 0]])
+    source = ArraySource(frames)
+    source.path = Path(__file__)  # type: ignore[misc]
+    folder = tmp_path / "kept"
+    first, second, other = Looking(), Looking(), Looking()
+    nn.init.ones_(other.weight)
+    expected = SemanticsCache(first, [source], folder)(low_res, place)
+    (distilled,) = folder.iterdir()
+    files = sorted(distilled.rglob("*.safetensors"))
+    assert [file.name for file in files] == [f"{i:06d}.safetensors" for i in range(3)]
+    files[1].write_bytes(files[1].read_bytes()[:-5])  # the power went out
+    again = SemanticsCache(second, [source], folder)(low_res, place)
+    assert all(torch.equal(*pair) for pair in zip(again, expected, strict=True))
+    assert (len(first.calls), len(second.calls)) == (3, 1)
+    SemanticsCache(other, [source], folder)(low_res, place)  # other weights
+    assert len(other.calls) == 3
+    source.array = frames[:2]  # another file of that name
+    SemanticsCache(second, [source], folder)(low_res[:, :2], place)
+    assert len(second.calls) == 3
+    assert not [path for path in folder.rglob(".*") if path.is_file()]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    source = ArraySource(np.zeros((1, 64, 64, 3), np.uint8))
+    source.path = tmp_path  # type: ignore[misc]
+    (tmp_path / "file").touch()
+    cache = SemanticsCache(Looking(), [source], tmp_path / "file")
+    with pytest.raises(ValueError, match="file"):
+        cache(torch.zeros(1, 1, 3, 8, 8), torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, 0]]))
 
 
 def test_a_photograph_is_distilled_as_the_crop_that_it_is(tmp_path: Path) -> None:
