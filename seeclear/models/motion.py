@@ -7,8 +7,6 @@ affine one that most of the picture follows. Flow maps (N, 2, h, w) hold x and y
 `first` shows at a place, `second` shows at the place plus the flow there.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
 import torch
@@ -70,15 +68,32 @@ def optical_flow(first: Tensor, second: Tensor) -> Tensor:
     return flow
 
 
-def _dense_inverse_search() -> Any:
-    """DIS as its medium preset, but at the full size, without mean normalization and with 2 steps of refinement for 5
-    (benchmarks/flow.py compares it).
+@torch.library.custom_op("seeclear::dense_inverse_search", mutates_args=())
+def dense_inverse_search(pictures: Tensor) -> Tensor:
+    """DIS between the frames of clips, uint8 (B, F, h, w): to the next one and to the one before, float32
+    (B, 2, F - 1, 2, h, w).
+
+    Settings are those of OpenCV's medium preset, but at the full size, without mean normalization and with 2 steps of
+    refinement for 5 (benchmarks/flow.py compares it).
     """
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     search.setUseMeanNormalization(False)
     search.setVariationalRefinementIterations(2)
-    return search
+    found = [
+        search.calc(first, second, None)
+        for clip in pictures.cpu().numpy()
+        for one, other in ((clip[:-1], clip[1:]), (clip[1:], clip[:-1]))
+        for first, second in zip(one, other, strict=True)
+    ]
+    shape = (len(pictures), 2, pictures.shape[1] - 1)
+    return torch.from_numpy(np.stack(found).transpose(0, 3, 1, 2).copy()).to(pictures.device).unflatten(0, shape)
+
+
+@dense_inverse_search.register_fake
+def _(pictures: Tensor) -> Tensor:
+    batch_size, num_frames, height, width = pictures.shape
+    return pictures.new_empty((batch_size, 2, num_frames - 1, 2, height, width), dtype=torch.float32)
 
 
 @torch.no_grad()
@@ -103,46 +118,33 @@ def clip_flow(frames: Tensor, scale: int = 1) -> Tensor:
     grey = imresize(grey, size=twice) if scale == 1 else F.interpolate(grey, size=twice, mode="area")
     missing = [max(0, _SMALLEST_SIDE - side) for side in twice]
     grey = F.pad(grey, (0, missing[1], 0, missing[0]), mode="replicate")
-    pictures = (grey[:, 0] * 127.5 + 127.5).round().clamp(0, 255).byte().unflatten(0, (batch_size, -1)).cpu().numpy()
-    search = _dense_inverse_search()
-    found = [
-        search.calc(first, second, None)
-        for clip in pictures
-        for one, other in ((clip[:-1], clip[1:]), (clip[1:], clip[:-1]))
-        for first, second in zip(one, other, strict=True)
-    ]
-    flow = torch.from_numpy(np.stack(found)).to(frames.device).permute(0, 3, 1, 2)[..., : twice[0], : twice[1]]
-    return F.avg_pool2d(flow, 2).div(2).unflatten(0, shape[:3])
+    pictures = (grey[:, 0] * 127.5 + 127.5).round().clamp(0, 255).byte().unflatten(0, (batch_size, -1))
+    flow = dense_inverse_search(pictures)[..., : twice[0], : twice[1]]
+    return F.avg_pool2d(flow.flatten(0, 2), 2).div(2).unflatten(0, shape[:3])
 
 
-def neighbor_flows(flow: Tensor, scale: int = 1) -> dict[int, list[Tensor | None]]:
-    """The flow of [`clip_flow`] for frames `scale` times as large: under 1 from every frame to the next one and under
-    -1 to the one before, a list with one (B, 2, scale * h, scale * w) for every frame, None if it has no neighbor.
-    """
-    if scale > 1 and flow.numel():
-        larger = F.interpolate(flow.flatten(0, 2), scale_factor=scale, mode="bilinear", align_corners=False)
-        flow = scale * larger.unflatten(0, flow.shape[:3])
-    ahead, back = (one.unbind(dim=1) for one in flow.unbind(dim=1))
-    return {1: [*ahead, None], -1: [None, *back]}
-
-
-def moved_neighbors(frames: Tensor, flows: list[Tensor | None], step: int) -> Tensor:
-    """What the frame `step` later shows, moved to where it is in the frame, less the frame itself: 0 if alike.
+def moved_neighbor(
+    frames: Tensor, flow: Tensor, index: int, step: int, scale: int = 1
+) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """What the frame before or after one shows, moved to where it is in that one.
 
     Args:
-        frames: (B, F, C, h, w).
-        flows: to that frame, as [`neighbor_flows`] gives them under `step`.
-        step: 1 or -1.
+        frames: (B, F, C, scale * h, scale * w).
+        flow: of the clip, (B, 2, F - 1, 2, h, w), as [`clip_flow`] gives it.
+        index: of the frame.
+        step: 1 for the one after it, -1 for the one before.
+        scale: how much larger than the flow the frames are.
 
     Returns:
-        (B, F, C, h, w), float32; zero for the frames that have no such neighbor.
+        What it shows less what the frame shows, 0 if alike, (B, C, scale * h, scale * w), float32; and the flow to it,
+        (B, 2, scale * h, scale * w). None if the frame has no such neighbor.
     """
-    frames = frames.float()
-    moved = [
-        torch.zeros_like(frames[:, t]) if flow is None else warp(frames[:, t + step], flow) - frames[:, t]
-        for t, flow in enumerate(flows)
-    ]
-    return torch.stack(moved, dim=1)
+    if not 0 <= index + step < frames.shape[1]:
+        return None, None
+    there = flow[:, 0, index] if step > 0 else flow[:, 1, index - 1]
+    if scale > 1:
+        there = scale * F.interpolate(there, scale_factor=scale, mode="bilinear", align_corners=False)
+    return warp(frames[:, index + step].float(), there) - frames[:, index].float(), there
 
 
 def camera_motion(flow: Tensor, iterations: int = 8) -> Tensor:

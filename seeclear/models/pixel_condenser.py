@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
-from .motion import clip_flow, moved_neighbors, neighbor_flows
+from .motion import clip_flow, moved_neighbor
 from .size_requirement import SizeRequirement
 from .wavelets import haar_dwt, haar_idwt, inverse_wavelet_packet, wavelet_packet
 
@@ -373,7 +373,9 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             features_in = features_in.contiguous(memory_format=torch.channels_last)
         sample = self.conv_in(features_in)
         if self.conv_moved is not None:
-            sample = sample + self.conv_moved(self._moved(low_res).to(features_in))
+            flow = clip_flow(low_res, self.config.scale)
+            moved = [self.conv_moved(self._moved(low_res, flow, t).to(features_in)) for t in range(num_frames)]
+            sample = sample + torch.stack(moved, dim=1).flatten(0, 1)
         refill = y_bands[:, :3] / 2**levels  # the low band of y: LR frames, in [-1, 1]
 
         # 2. encoder
@@ -405,14 +407,16 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         return PixelCondenserOutput(sample=output, memory=new_memory) if return_dict else (output, new_memory)
 
     @torch.no_grad()
-    def _moved(self, low_res: Tensor) -> Tensor:
-        """What y (B, F, 3, sH, sW) of the frames after and before shows beyond each frame's, as wavelet packets (B*F,
+    def _moved(self, low_res: Tensor, flow: Tensor, t: int) -> Tensor:
+        """What y (B, F, 3, sH, sW) of the frames after and before frame `t` shows beyond it, as wavelet packets (B,
         6 * 4^k, sH / 2^k, sW / 2^k). The flow is that of y at the LR frames' size.
         """
-        scale = self.config.scale
-        flow = clip_flow(low_res, scale)
-        moved = [moved_neighbors(low_res, flows, step) for step, flows in neighbor_flows(flow, scale).items()]
-        return torch.cat([wavelet_packet(x.flatten(0, 1), self.config.wavelet_levels) for x in moved], dim=1)
+        sides = [moved_neighbor(low_res, flow, t, step, self.config.scale)[0] for step in (1, -1)]
+        packets = [
+            wavelet_packet(torch.zeros_like(low_res[:, t]) if moved is None else moved, self.config.wavelet_levels)
+            for moved in sides
+        ]
+        return torch.cat(packets, dim=1)
 
     def _run(self, level: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

@@ -35,7 +35,7 @@ from .lens_modules import (
     sample_maps,
     sampling_matrix,
 )
-from .motion import clip_flow, moved_neighbors, neighbor_flows, warp
+from .motion import clip_flow, moved_neighbor, warp
 
 
 @dataclass
@@ -47,20 +47,6 @@ class SemanticLensOutput(BaseOutput):
     """
 
     sample: Tensor
-
-
-@dataclass
-class _Motion:
-    """What a branch knows of the motion from every frame to the one that it saw before.
-
-    Attributes:
-        flows: of every frame (B, 2, sH, sW), HR pixels; None for the branch's first, and without motion compensation.
-        moved: the enlarged frame before, moved, less the enlarged frame, as sub-pixels (B*F, 3 * s^2, H, W); zero for
-            the first; None without motion compensation.
-    """
-
-    flows: list[Tensor | None]
-    moved: Tensor | None = None
 
 
 @dataclass
@@ -106,17 +92,14 @@ class PropagationBranch(nn.Module):
         self.blocks = nn.Sequential(*[ConvBlock(channels) for _ in range(blocks)])
 
     def prepare(
-        self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int, moved: Tensor | None
+        self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int
     ) -> list[tuple[Tensor | None, ...]]:
         """What the steps need of every frame, made for all frames at once: its part of the fused features, queries,
         keys, modulation.
 
-        `sources`: the frames' own features, each (B*F, C, H, W), the shallow ones first. `moved`: what the frame
-        before shows beyond the frame, (B*F, 3 * s^2, H, W), with motion compensation.
+        `sources`: the frames' own features, each (B*F, C, H, W), the shallow ones first.
         """
         own = self.fuse_sources(torch.cat(sources, dim=1))
-        if self.fuse_moved is not None and moved is not None:
-            own = own + self.fuse_moved(moved)
         parts: list[Tensor | None] = [own, None, None, None]
         if self.image is not None:
             parts[1:3] = self.image.descriptors(sources[0], semantics.masks)
@@ -142,6 +125,7 @@ class PropagationBranch(nn.Module):
         support: Tensor | None,
         keys: Tensor | None,
         flow: Tensor | None,
+        moved: Tensor | None,
         rows: Tensor | None,
         columns: Tensor | None,
         clip_tokens: Tensor | None,
@@ -153,6 +137,8 @@ class PropagationBranch(nn.Module):
             support: what the branch made of the frame before (B, C, H, W); None at its first frame.
             keys: of the frame before.
             flow: from the frame to the one before, (B, 2, sH, sW) in HR pixels; None compensates no motion.
+            moved: the enlarged frame before, moved along it, less the frame's own, as sub-pixels (B, 3 * s^2, H, W);
+                None as `flow`.
             rows, columns: what samples the modulation, as [`sampling_matrix`] gives it.
             clip_tokens: (B, K, D).
 
@@ -161,6 +147,8 @@ class PropagationBranch(nn.Module):
         """
         if support is None:
             return self.blocks(own)
+        if self.fuse_moved is not None and moved is not None:
+            own = own + self.fuse_moved(moved)
         aligned = support
         if flow is not None and self.scale is not None:
             aligned = self.compensate(aligned, flow)
@@ -338,14 +326,15 @@ class SemanticLens(ModelMixin, ConfigMixin):
 
         # 2. from the last frame to the first, then from the first to the last
         enlarged = imresize(low_res, scale=self.config.scale)
-        flow = self.estimate_flow(low_res) if flow is None else flow
-        if flow is not None:
+        if not self.config.motion_compensation:
+            flow = None
+        else:
+            flow = clip_flow(low_res) if flow is None else flow
             flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
-        motion = self._motion(padded.unflatten(0, (batch_size, num_frames)), enlarged, flow)
-        behind = self._propagate(self.backward_branch, (extracted,), semantics, motion[0], num_frames, reverse=True)
-        hidden = self._propagate(
-            self.forward_branch, (extracted, behind), semantics, motion[1], num_frames, reverse=False
-        )
+        in_hr = tuple(self.config.scale * side for side in padding)
+        shown = F.pad(enlarged.flatten(0, 1), in_hr, mode="replicate").unflatten(0, (batch_size, num_frames))
+        behind = self._propagate(self.backward_branch, (extracted,), semantics, shown, flow, reverse=True)
+        hidden = self._propagate(self.forward_branch, (extracted, behind), semantics, shown, flow, reverse=False)
 
         # 3. all frames together, and up
         if self.attention is not None:
@@ -421,42 +410,41 @@ class SemanticLens(ModelMixin, ConfigMixin):
         return clip_flow(low_res) if self.config.motion_compensation else None
 
     @torch.no_grad()
-    def _motion(self, low_res: Tensor, enlarged: Tensor, flow: Tensor | None) -> tuple[_Motion, _Motion]:
-        """What the backward and the forward branch know of the motion.
-
-        `low_res`: (B, F, 3, H, W), filled up to whole patches, as is `flow`; `enlarged`: before that, at HR size.
+    def _moved(
+        self, enlarged: Tensor, flow: Tensor | None, t: int, step: int
+    ) -> tuple[Tensor, Tensor] | tuple[None, None]:
+        """The flow (B, 2, sH, sW) from frame `t` to the one `step` later, and what the latter, moved, shows beyond it,
+        (B, 3 * s^2, H, W); one frame at a time, since these are the largest tensors.
         """
-        num_frames, scale = low_res.shape[1], self.config.scale
-        if flow is None or not self.config.motion_compensation or num_frames < 2:
-            return _Motion([None] * num_frames), _Motion([None] * num_frames)
-        missing = [
-            scale * side - hr_side for side, hr_side in zip(low_res.shape[-2:], enlarged.shape[-2:], strict=True)
-        ]
-        enlarged = F.pad(enlarged.flatten(0, 1), (0, missing[1], 0, missing[0]), mode="replicate")
-        enlarged = enlarged.unflatten(0, low_res.shape[:2])
-        motions = []
-        for step, flows in neighbor_flows(flow, scale).items():
-            moved = F.pixel_unshuffle(moved_neighbors(enlarged, flows, step).flatten(0, 1), scale)
-            motions.append(_Motion(flows, moved.to(self.dtype).contiguous(memory_format=torch.channels_last)))
-        return motions[0], motions[1]
+        moved, there = (None, None) if flow is None else moved_neighbor(enlarged, flow, t, step, self.config.scale)
+        if moved is None or there is None:
+            return None, None
+        moved = F.pixel_unshuffle(moved, self.config.scale).to(self.dtype)
+        return there, moved.contiguous(memory_format=torch.channels_last)
 
     def _propagate(
         self,
         branch: PropagationBranch,
         sources: tuple[Tensor, ...],
         semantics: _Semantics,
-        motion: _Motion,
-        num_frames: int,
+        enlarged: Tensor,
+        flow: Tensor | None,
         reverse: bool,
     ) -> Tensor:
-        """Runs a branch over the frames: `sources`, each (B*F, C, H, W) -> what it made of them, (B*F, C, H, W)."""
-        prepared = branch.prepare(sources, semantics, num_frames, motion.moved)
+        """Runs a branch over the frames: `sources`, each (B*F, C, H, W) -> what it made of them, (B*F, C, H, W).
+
+        `enlarged`: the frames at HR size, (B, F, 3, sH, sW); `flow`: between them, in LR pixels, as [`estimate_flow`]
+        gives it. All are filled up to whole patches.
+        """
+        num_frames = enlarged.shape[1]
+        prepared = branch.prepare(sources, semantics, num_frames)
         made: dict[int, Tensor] = {}
         support = keys = None
         for t in reversed(range(num_frames)) if reverse else range(num_frames):
             own, queries, frame_keys, modulation = prepared[t]
+            motion = self._moved(enlarged, flow, t, 1 if reverse else -1)
             shared = (semantics.rows, semantics.columns, semantics.clip_tokens)
-            made[t] = support = self._run(branch, own, queries, modulation, support, keys, motion.flows[t], *shared)
+            made[t] = support = self._run(branch, own, queries, modulation, support, keys, *motion, *shared)
             keys = frame_keys
         return torch.stack([made[t] for t in range(num_frames)], dim=1).flatten(0, 1)
 

@@ -33,13 +33,15 @@ LOW_RES_COPIES = 4
 """Of the LR frames of a clip: as they were read, stacked, in [-1, 1], padded."""
 HIGH_RES_COPIES = 8
 """Of the HR frames of a tile, float32: y, noise, state, estimate and what the scheduler makes of them."""
+LENS_HIGH_RES_COPIES = 5
+"""The same for Semantic Lens: enlarged, the same filled up, residual, their sum, and as it is kept."""
 CONDENSER_NUMBERS = 13
 """Numbers held at the peak for each LR pixel of a tile and frame, as a multiple of the channels over that pixel."""
 LENS_NUMBERS = 4
 """The same for Semantic Lens, as a multiple of its channels."""
-MOTION_NUMBERS = 42
-"""What motion compensation adds, as a multiple of s^2: neighbors of both sides, moved, and the flow to them. Measured:
-5.1 GB for 320x180 in clips of 20 frames and tiles of 224.
+MOTION_NUMBERS = 4
+"""What motion compensation adds, as a multiple of s^2. With it 20 frames of 320x180, whole, take 3.3 GB; the estimate
+is 4.0 GB.
 """
 DISTILLER_BYTES = 300
 """For each pixel that the segmenter sees, in float32."""
@@ -74,7 +76,7 @@ def estimate_peak_bytes(
     settings = StreamSettings(clip_length=clip_length, tile=tile)
     frames, overlap = settings.clips(pipe.config.clip_length, pipe.config.clip_overlap)
     itemsize = (pipe.dtype if dtype is None else dtype).itemsize
-    numbers, multiple_of = _network(pipe)
+    copies, numbers, multiple_of = _network(pipe)
     rows, columns, _ = plan_tiles(height, width, settings, multiple_of)
     tile_pixels = max(map(len, rows)) * max(map(len, columns))
 
@@ -82,7 +84,7 @@ def estimate_peak_bytes(
     high_res = low_res * pipe.scale**2
     always = BASE_BYTES + _weights(pipe) * itemsize + (LOW_RES_COPIES * frames + 2) * low_res
     distilling = overlap * high_res + frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
-    in_tile = HIGH_RES_COPIES * 12 * pipe.scale**2 + numbers * itemsize
+    in_tile = copies * 12 * pipe.scale**2 + numbers * itemsize
     restoring = (frames + overlap) * high_res + int(frames * tile_pixels * in_tile)
     keeping = (frames + 2 * overlap + 1) * high_res
     pixels = height * width * pipe.scale**2
@@ -111,15 +113,17 @@ def choose_tile(pipe: Pipeline, height: int, width: int, budget_bytes: int) -> i
     )
 
 
-def _network(pipe: Pipeline) -> tuple[float, int]:
-    """The network's (numbers held for each LR pixel of a tile and frame, multiple that its sizes are rounded to)."""
+def _network(pipe: Pipeline) -> tuple[int, float, int]:
+    """The network's (copies of the HR frames of a tile, numbers held for each LR pixel of a tile and frame, multiple
+    that its sizes are rounded to).
+    """
     if isinstance(pipe, SeeClearPipeline):
         condenser = pipe.pixel_condenser
         channels = sum(channels / 4**level for level, channels in enumerate(condenser.config.channels))
-        return CONDENSER_NUMBERS * channels, condenser.size_requirement.multiple_of
+        return HIGH_RES_COPIES, CONDENSER_NUMBERS * channels, condenser.size_requirement.multiple_of
     lens = pipe.semantic_lens.config
     motion = MOTION_NUMBERS * lens.scale**2 if lens.motion_compensation else 0
-    return LENS_NUMBERS * lens.channels + motion, 1
+    return LENS_HIGH_RES_COPIES, LENS_NUMBERS * lens.channels + motion, 1
 
 
 def _weights(pipe: Pipeline) -> int:

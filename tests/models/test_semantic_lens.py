@@ -98,15 +98,13 @@ def test_features_move_as_sub_pixels(moving_clip: Callable[..., Tensor]) -> None
     lens = SemanticLens(**SMALL, motion_compensation=True)
     low_res = moving_clip(3, 2, 1)
     enlarged = imresize(low_res, scale=4)
-    motions = lens._motion(low_res, enlarged, lens.estimate_flow(low_res))
-    for motion, step in zip(motions, (1, -1), strict=True):
-        moved = F.pixel_shuffle(motion.moved, 4)
-        for t, flow in enumerate(motion.flows):
-            if flow is None:
-                continue
-            features = F.pixel_unshuffle(enlarged[:, t + step, :1], 4)
-            compensated = F.pixel_shuffle(lens.forward_branch.compensate(features, flow), 4)
-            torch.testing.assert_close(compensated[0, 0], moved[t, 0] + enlarged[0, t, 0])
+    flow = lens.estimate_flow(low_res)
+    for t, step in ((0, 1), (1, 1), (1, -1), (2, -1)):
+        there, moved = lens._moved(enlarged, flow, t, step)
+        features = F.pixel_unshuffle(enlarged[:, t + step, :1], 4)
+        compensated = F.pixel_shuffle(lens.forward_branch.compensate(features, there), 4)
+        torch.testing.assert_close(compensated[0, 0], F.pixel_shuffle(moved, 4)[0, 0] + enlarged[0, t, 0])
+    assert lens._moved(enlarged, flow, 2, 1) == lens._moved(enlarged, flow, 0, -1) == (None, None)
 
 
 @torch.no_grad()
@@ -329,9 +327,8 @@ def test_presets_fit_together_and_tiny_is_small_and_fast() -> None:
         lens = SemanticLens(**LENS_PRESETS["semantic-lens-tiny"]["semantic_lens"]).requires_grad_(False)
         frames = torch.empty(1, 2, 3, 180, 320)
         features, masks = torch.empty(1, 2, 64, 45, 80), torch.empty(1, 2, 16, 45, 80)
-        flow = torch.empty(1, 2, 1, 2, 180, 320)
         with FlopCounterMode(display=False) as counter:
-            lens(frames, features, torch.empty(1, 16, 64), masks, flow=flow)
+            lens(frames, features, torch.empty(1, 16, 64), masks)
     assert sum(p.numel() for p in lens.parameters()) <= 4_000_000
     assert counter.get_total_flops() <= 2 * 80e9
     convolutions = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
