@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from seeclear import __version__, cli, runtime, upscale
 from seeclear.jobs import plan
 from seeclear.jobs.settings import LARGE_FRAMES_TILE
+from seeclear.pipelines.memory import ClipsAndTile
 from seeclear.video import VideoReader
 
 SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
@@ -52,7 +53,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Any:
         return nearest
 
     monkeypatch.setattr(upscale, "load_pipeline", load)
-    monkeypatch.setattr(plan, "choose_tile", lambda *_, **__: None)
+    monkeypatch.setattr(plan, "choose_clips_and_tile", lambda *asked: ClipsAndTile(None, asked[-1], None))
     monkeypatch.setattr(plan, "estimate_peak_bytes", lambda *_, **__: 1_500_000_000)
     return nearest
 
@@ -132,24 +133,26 @@ def test_the_tile_is_chosen_from_the_memory(
 ) -> None:
     asked = []
 
-    def choose(pipe: Any, height: int, width: int, budget: int) -> int:
-        asked.append((height, width, budget))
-        return 16
+    def choose(pipe: Any, height: int, width: int, budget: int, clip_overlap: int | None) -> ClipsAndTile:
+        asked.append((height, width, budget, clip_overlap))
+        return ClipsAndTile(3, 1, 16)
 
-    monkeypatch.setattr(plan, "choose_tile", choose)
-    for arguments in ((), ("--memory", "500MB"), ("--tile", 0)):
+    monkeypatch.setattr(plan, "choose_clips_and_tile", choose)
+    for arguments in ((), ("--memory", "500MB", "--clip-overlap", 2), ("--tile", 0)):
         assert run("upscale", video, tmp_path / "out.mp4", *arguments)[0] == 0
-    assert asked == [(24, 32, 4 * 10**9), (24, 32, 500 * 10**6)]
-    assert {call["tile"] for call in pipe.calls[:2]} == {16} and pipe.calls[-1]["tile"] is None
+    assert asked == [(24, 32, 4 * 10**9, None), (24, 32, 500 * 10**6, 2)]
+    names = ("clip_length", "clip_overlap", "tile")
+    assert {tuple(call[name] for name in names) for call in pipe.calls[:2]} == {(3, 1, 16)}
+    assert tuple(pipe.calls[-1][name] for name in names) == (None, None, None)
 
 
 def test_frames_too_large_for_the_default_memory_have_small_tiles(
     pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def choose(pipe: Any, height: int, width: int, budget: int) -> int:
+    def choose(*_: Any) -> ClipsAndTile:
         raise ValueError("frames need more")
 
-    monkeypatch.setattr(plan, "choose_tile", choose)
+    monkeypatch.setattr(plan, "choose_clips_and_tile", choose)
     assert run("upscale", video, tmp_path / "out.mp4")[0] == 0
     assert pipe.calls[-1]["tile"] == LARGE_FRAMES_TILE
     message = fails("upscale", video, tmp_path / "other.mp4", "--memory", "4GB")
@@ -312,7 +315,8 @@ def test_errors_are_one_line_and_leave_nothing(pipe: Any, video: Path, tmp_path:
         ((video, out, "--height", 100), "`height` must be from 24 to 96 for an input of 32x24, but was 100"),
         ((video, out, "--tile", "big"), "`tile` must be a number of pixels"),
         ((video, out, "--tile", 16, "--tile-overlap", 16), "`tile_overlap` is 16"),
-        ((video, out, "--clip-overlap", 5), "`clip_overlap` is 5"),
+        ((video, out, "--clip-overlap", 5), "error: `clip_overlap` is 5"),
+        ((video, out, "--clip-overlap", 5, "--memory", "1GB"), "error: `clip_overlap` is 5"),
         ((video, out, "--memory", "lots"), "`memory` must be a size such as 4GB"),
         ((video, out, "--codec", "vp9000"), "`codec` must be one of h264"),
         ((video, out, "--crf", 99), "`crf` for h264 must be in 0..51, but was 99"),

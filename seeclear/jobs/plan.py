@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seeclear.pipelines.memory import choose_tile, estimate_peak_bytes
+from seeclear.pipelines.memory import ClipsAndTile, choose_clips_and_tile, estimate_peak_bytes, shorter_clips
 from seeclear.pipelines.streaming import StreamSettings, StreamState, count_clips
 from seeclear.video.codecs import EncodeSettings, output_properties
 from seeclear.video.properties import VideoProperties
@@ -78,25 +78,29 @@ def make_plan(source: VideoProperties, path_out: Path, engine: Engine) -> Plan:
 
 
 def choose_stream_settings(engine: Engine, height: int, width: int) -> StreamSettings:
-    """Clips as the settings say; the tile as they say, or the largest that fits into the memory they allow. Where they
-    allow none in particular, frames that are too large for the default have tiles of `LARGE_FRAMES_TILE`.
+    """Tile and overlap as the settings say; else the largest tile, and if need be shorter clips, that fit into the
+    memory they allow. Where they allow none in particular, frames that are too large for the default have tiles of
+    `LARGE_FRAMES_TILE` and clips as short as they may be.
 
     Raises:
         ValueError: no tile fits into the memory asked for, or the pipeline does not take the settings.
     """
     settings = engine.settings
-    tile = settings.tile
-    if tile is None:
+    chosen = ClipsAndTile(None, settings.clip_overlap, None)
+    if settings.tile is None:
+        StreamSettings(clip_overlap=settings.clip_overlap).clips(engine.clip_length, engine.clip_overlap)
         budget = parse_memory(DEFAULT_MEMORY if settings.memory is None else settings.memory)
         try:
-            tile = choose_tile(engine.pipe, height, width, budget)
+            chosen = choose_clips_and_tile(engine.pipe, height, width, budget, settings.clip_overlap)
         except ValueError as error:
             if settings.memory is not None:
                 raise ValueError(f"`memory` is too small: {error}") from error
-            tile = LARGE_FRAMES_TILE
+            *_, shortest = shorter_clips(engine.pipe, settings.clip_overlap)
+            chosen = ClipsAndTile(*shortest, LARGE_FRAMES_TILE)
     stream = StreamSettings(
-        clip_overlap=settings.clip_overlap,
-        tile=tile or None,  # 0 is the whole frame
+        clip_length=chosen.clip_length,
+        clip_overlap=chosen.clip_overlap,
+        tile=chosen.tile if settings.tile is None else settings.tile or None,  # 0 is the whole frame
         tile_overlap=settings.tile_overlap,
         scene_detection=settings.scene_detection,
     )
@@ -185,7 +189,9 @@ def make_forecast(
         clip_length=length,
         clip_overlap=overlap,
         tile=(tile, tile) if isinstance(tile, int) else tile,
-        memory=estimate_peak_bytes(engine.pipe, properties.height, properties.width, length, tile, engine.dtype),
+        memory=estimate_peak_bytes(
+            engine.pipe, properties.height, properties.width, length, tile, engine.dtype, overlap
+        ),
         measured_clip=measured,
         seconds=clips * measured,
         notes=notes,

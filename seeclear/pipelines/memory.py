@@ -15,6 +15,9 @@ and the bytes of a number. `SAFETY` is on top of everything. Peak and estimate o
 clip): 320x180 whole 2.19 and 2.97 GB, 1920x1080 in tiles of 224 4.47 and 5.48 GB.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
@@ -47,6 +50,10 @@ DISTILLER_BYTES = 300
 """For each pixel that the segmenter sees, in float32."""
 CODING_BYTES, CODING_LARGE_BYTES = 200, 60
 """What x264 holds for each pixel of a frame, of up to `LARGE_FRAME` pixels and of more. Others are not counted."""
+SHORTEST_CLIP = 5
+"""Frames to which clips are shortened, at least, where memory is short."""
+LARGE_TILE = 160
+"""LR pixels. Below this the overlap of tiles takes more time than shorter clips do."""
 STEP = 64
 """Larger tiles less their overlap are multiples of this, on which the attention windows of the networks begin."""
 
@@ -58,6 +65,7 @@ def estimate_peak_bytes(
     clip_length: int | None = None,
     tile: int | tuple[int, int] | None = None,
     dtype: torch.dtype | None = None,
+    clip_overlap: int | None = None,
 ) -> int:
     """The most memory that upscaling one video will take, including this process, host and device together.
 
@@ -69,11 +77,12 @@ def estimate_peak_bytes(
         clip_length: frames of a clip; None is the pipeline's.
         tile: as in [`StreamSettings`]; None is the whole frame.
         dtype: what the networks compute in; None is the pipeline's.
+        clip_overlap: frames that two clips share; None is the pipeline's.
 
     Raises:
-        ValueError: `tile` or `clip_length` is out of its range.
+        ValueError: `tile`, `clip_length` or `clip_overlap` is out of its range.
     """
-    settings = StreamSettings(clip_length=clip_length, tile=tile)
+    settings = StreamSettings(clip_length=clip_length, clip_overlap=clip_overlap, tile=tile)
     frames, overlap = settings.clips(pipe.config.clip_length, pipe.config.clip_overlap)
     itemsize = (pipe.dtype if dtype is None else dtype).itemsize
     copies, numbers, multiple_of = _network(pipe)
@@ -92,24 +101,85 @@ def estimate_peak_bytes(
     return int(SAFETY * (always + max(distilling, restoring, keeping, coding)))
 
 
-def choose_tile(pipe: Pipeline, height: int, width: int, budget_bytes: int) -> int | None:
-    """The largest tile with which upscaling stays within a budget, at default settings; None if whole frames do.
+@dataclass(frozen=True)
+class ClipsAndTile:
+    """Settings of [`StreamSettings`], by the same names."""
+
+    clip_length: int | None
+    clip_overlap: int | None
+    tile: int | None
+
+
+def shorter_clips(pipe: Pipeline, clip_overlap: int | None = None) -> Iterator[tuple[int | None, int | None]]:
+    """Lengths and overlaps of clips: the pipeline's own, and halves of them down to `SHORTEST_CLIP` frames.
+
+    Args:
+        pipe: whose clips they are.
+        clip_overlap: keep this one.
+    """
+    yield None, clip_overlap
+    length, overlap = pipe.config.clip_length // 2, pipe.config.clip_overlap // 2
+    while length >= max(SHORTEST_CLIP, 1 if clip_overlap is None else clip_overlap + 1):
+        yield length, overlap if clip_overlap is None else clip_overlap
+        length, overlap = length // 2, overlap // 2
+
+
+def choose_clips_and_tile(
+    pipe: Pipeline, height: int, width: int, budget_bytes: int, clip_overlap: int | None = None
+) -> ClipsAndTile:
+    """The clips and the largest tile with which upscaling stays within a budget, else at default settings.
+
+    Clips are the pipeline's if tiles of `LARGE_TILE` fit, or the whole frame does. Else they are as much shorter as it
+    takes; if that is not enough, as short as they may be, with the largest tile that fits.
 
     Raises:
         ValueError: not even the smallest tile does.
     """
-    if estimate_peak_bytes(pipe, height, width) <= budget_bytes:
+    chosen: ClipsAndTile | None = None
+    too_little: ValueError | None = None
+    for length, overlap in shorter_clips(pipe, clip_overlap):
+        try:
+            tile = choose_tile(pipe, height, width, budget_bytes, length, overlap)
+        except ValueError as error:
+            too_little = error
+            continue
+        chosen = ClipsAndTile(length, overlap, tile)
+        if tile is None or tile >= LARGE_TILE:
+            break
+    if chosen is None:
+        assert too_little is not None
+        raise too_little
+    return chosen
+
+
+def choose_tile(
+    pipe: Pipeline,
+    height: int,
+    width: int,
+    budget_bytes: int,
+    clip_length: int | None = None,
+    clip_overlap: int | None = None,
+) -> int | None:
+    """The largest tile with which upscaling stays within a budget; None if whole frames do.
+
+    Raises:
+        ValueError: not even the smallest tile does.
+    """
+
+    def estimate(tile: int | None) -> int:
+        return estimate_peak_bytes(pipe, height, width, clip_length, tile, clip_overlap=clip_overlap)
+
+    if estimate(None) <= budget_bytes:
         return None
     largest = max(height, width)
     sides = [side + DEFAULT_TILE_OVERLAP for side in (8, 16, 32, *range(STEP, largest, STEP))]
     tiles = [side for side in sides if side < largest]
     for tile in reversed(tiles):
-        if estimate_peak_bytes(pipe, height, width, tile=tile) <= budget_bytes:
+        if estimate(tile) <= budget_bytes:
             return tile
-    least = estimate_peak_bytes(pipe, height, width, tile=tiles[0] if tiles else None)
     raise ValueError(
         f"`budget_bytes` is {budget_bytes / 1e9:.2f} GB; frames of {width}x{height} need at least "
-        f"{least / 1e9:.2f} GB, even in the smallest tiles"
+        f"{estimate(tiles[0] if tiles else None) / 1e9:.2f} GB, even in the smallest tiles"
     )
 
 

@@ -15,6 +15,7 @@ import torch
 
 from seeclear import upscale
 from seeclear.jobs import plan, survey
+from seeclear.pipelines.memory import ClipsAndTile
 
 HERE = Path(__file__).parent
 
@@ -36,7 +37,7 @@ def use_pipe(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
 
     def use(pipe: Any) -> Any:
         monkeypatch.setattr(upscale, "load_pipeline", lambda *_: pipe)
-        monkeypatch.setattr(plan, "choose_tile", lambda *_, **__: None)
+        monkeypatch.setattr(plan, "choose_clips_and_tile", lambda *asked: ClipsAndTile(None, asked[-1], None))
         monkeypatch.setattr(plan, "estimate_peak_bytes", lambda *_, **__: 1_500_000_000)
         return pipe
 

@@ -6,7 +6,14 @@ import torch
 
 from seeclear import SeeClearPipeline
 from seeclear.pipelines import SemanticLensPipeline
-from seeclear.pipelines.memory import choose_tile, estimate_peak_bytes
+from seeclear.pipelines.memory import (
+    LARGE_TILE,
+    ClipsAndTile,
+    choose_clips_and_tile,
+    choose_tile,
+    estimate_peak_bytes,
+    shorter_clips,
+)
 from seeclear.pipelines.streaming import DEFAULT_TILE_OVERLAP
 
 
@@ -48,6 +55,29 @@ def test_the_largest_tile_that_fits_is_chosen(pipe: SeeClearPipeline) -> None:
     with pytest.raises(ValueError, match=r"`budget_bytes` is 0\.10 GB; frames of 480x270 need at least 1\.\d+ GB"):
         choose_tile(pipe, height, width, 10**8)
     assert choose_tile(pipe, 8, 8, 10**9) is None
+
+
+def test_clips_are_shortened_where_memory_is_short(pipe: SeeClearPipeline) -> None:
+    pipe.register_to_config(clip_length=20, clip_overlap=4)
+    assert list(shorter_clips(pipe)) == [(None, None), (10, 2), (5, 1)]
+    assert list(shorter_clips(pipe, 6)) == [(None, 6), (10, 6)]
+    height, width = 720, 1280
+    seen = []
+    for budget in range(10**9, 40 * 10**9, 10**9):
+        try:
+            chosen = choose_clips_and_tile(pipe, height, width, budget)
+        except ValueError:
+            with pytest.raises(ValueError, match="even in the smallest tiles"):
+                choose_tile(pipe, height, width, budget, 5, 1)
+            continue
+        length, tile = chosen.clip_length, chosen.tile
+        peak = estimate_peak_bytes(pipe, height, width, length, tile, clip_overlap=chosen.clip_overlap)
+        assert peak <= budget
+        assert tile is None or tile >= LARGE_TILE or length == 5
+        seen.append((length or 20, 10**9 if tile is None else tile))
+    assert {length for length, _ in seen} == {5, 10, 20}
+    assert seen == sorted(seen, key=lambda settings: settings[0])  # more memory never gives shorter clips
+    assert choose_clips_and_tile(pipe, height, width, 10**12) == ClipsAndTile(None, None, None)
 
 
 def test_every_pipeline_has_an_estimate(small_components: dict[str, Any]) -> None:
