@@ -41,8 +41,9 @@ class UpscaleSettings:
         clip_overlap: frames that two clips share and that are blended; None is the default of the pipelines.
         tile: LR pixels of a tile, as a side or (height, width); 0 is the whole frame; None chooses by `memory`.
         tile_overlap: LR pixels that two tiles share and that are blended; None is the default of the pipelines.
-        memory: the largest peak memory, such as "4GB", from which the tile is chosen. None, unless `tile` is given, is
-            4 GB, and for frames that are too large for that what tiles of `LARGE_FRAMES_TILE` need.
+        memory: the largest peak memory, such as "4GB", from which the tile is chosen, and shorter clips where small
+            tiles are not enough. None, unless `tile` is given, is 4 GB, and for frames that are too large for that
+            what tiles of `LARGE_FRAMES_TILE` and the shortest clips need.
         scene_detection: end a clip where a new scene begins, and carry nothing over.
         codec, crf, preset, pix_fmt: of the output, see [`seeclear.video.EncodeSettings`]; None is what suits the file.
     """
