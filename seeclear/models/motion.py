@@ -73,13 +73,13 @@ def dense_inverse_search(pictures: Tensor) -> Tensor:
     """DIS between the frames of clips, uint8 (B, F, h, w): to the next one and to the one before, float32
     (B, 2, F - 1, 2, h, w).
 
-    Settings are those of OpenCV's medium preset, but at the full size, without mean normalization and with 2 steps of
-    refinement for 5 (benchmarks/flow.py compares it).
+    Settings are those of OpenCV's medium preset, but at the full size, without mean normalization and with twice the
+    weight of smoothness in the refinement (docs/training.md, benchmarks/flow.py).
     """
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     search.setUseMeanNormalization(False)
-    search.setVariationalRefinementIterations(2)
+    search.setVariationalRefinementAlpha(40)
     found = [
         search.calc(first, second, None)
         for clip in pictures.cpu().numpy()
