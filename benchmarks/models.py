@@ -6,8 +6,8 @@
 
 Quality is what `seeclear evaluate` measures on the given originals, made smaller by MATLAB's bicubic; every model runs
 at its default steps. In brackets PSNR minus bicubic's, LPIPS and DISTS over bicubic's. Speed is that of a video of
-320x180 that becomes 1280x720, models loaded and warm, nothing read or written; frames that
-clips share are restored twice, and count. Nothing else should run meanwhile.
+320x180 that becomes 1280x720, models loaded and warm, nothing read or written; frames that clips share
+are restored twice, and count. Nothing else should run meanwhile.
 """
 
 import argparse

@@ -108,14 +108,17 @@ class Trainer(TrainingLoop):
         distiller = model.semantic_distiller
         if shares_weights(self.accelerator):  # a distiller that is asked apart from the model must be whole
             distiller = copy.deepcopy(distiller)
-        cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         if isinstance(prior, SemanticLens) and prior.needs_semantics:
             if not frozen:
                 raise ValueError(
                     f"`train_distiller` is {self.args.train_distiller!r}; it must be 'nothing' where the prior works "
                     "with the distiller's semantics"
                 )
-            cache = LensSemantics(distiller, sources, prior.config.global_grid, self.args.semantics_dir)
+            cache: SemanticsCache = LensSemantics(
+                distiller, sources, prior.config.global_grid, self.args.semantics_dir
+            )
+        else:
+            cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
         self.prior = TrainingPrior(prior, cache, model.num_clips, self.accelerator.device)
 

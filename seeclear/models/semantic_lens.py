@@ -326,15 +326,18 @@ class SemanticLens(ModelMixin, ConfigMixin):
 
         # 2. from the last frame to the first, then from the first to the last
         enlarged = imresize(low_res, scale=self.config.scale)
+        shown = None
         if not self.config.motion_compensation:
             flow = None
         else:
             flow = clip_flow(low_res) if flow is None else flow
             flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
-        in_hr = tuple(self.config.scale * side for side in padding)
-        shown = F.pad(enlarged.flatten(0, 1), in_hr, mode="replicate").unflatten(0, (batch_size, num_frames))
-        behind = self._propagate(self.backward_branch, (extracted,), semantics, shown, flow, reverse=True)
-        hidden = self._propagate(self.forward_branch, (extracted, behind), semantics, shown, flow, reverse=False)
+            in_hr = tuple(self.config.scale * side for side in padding)
+            shown = F.pad(enlarged.flatten(0, 1), in_hr, mode="replicate").unflatten(0, (batch_size, num_frames))
+        behind = self._propagate(self.backward_branch, (extracted,), semantics, num_frames, shown, flow, reverse=True)
+        hidden = self._propagate(
+            self.forward_branch, (extracted, behind), semantics, num_frames, shown, flow, reverse=False
+        )
 
         # 3. all frames together, and up
         if self.attention is not None:
@@ -411,12 +414,14 @@ class SemanticLens(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def _moved(
-        self, enlarged: Tensor, flow: Tensor | None, t: int, step: int
+        self, enlarged: Tensor | None, flow: Tensor | None, t: int, step: int
     ) -> tuple[Tensor, Tensor] | tuple[None, None]:
         """The flow (B, 2, sH, sW) from frame `t` to the one `step` later, and what the latter, moved, shows beyond it,
         (B, 3 * s^2, H, W); one frame at a time, since these are the largest tensors.
         """
-        moved, there = (None, None) if flow is None else moved_neighbor(enlarged, flow, t, step, self.config.scale)
+        if enlarged is None or flow is None:
+            return None, None
+        moved, there = moved_neighbor(enlarged, flow, t, step, self.config.scale)
         if moved is None or there is None:
             return None, None
         moved = F.pixel_unshuffle(moved, self.config.scale).to(self.dtype)
@@ -427,16 +432,16 @@ class SemanticLens(ModelMixin, ConfigMixin):
         branch: PropagationBranch,
         sources: tuple[Tensor, ...],
         semantics: _Semantics,
-        enlarged: Tensor,
+        num_frames: int,
+        enlarged: Tensor | None,
         flow: Tensor | None,
         reverse: bool,
     ) -> Tensor:
         """Runs a branch over the frames: `sources`, each (B*F, C, H, W) -> what it made of them, (B*F, C, H, W).
 
         `enlarged`: the frames at HR size, (B, F, 3, sH, sW); `flow`: between them, in LR pixels, as [`estimate_flow`]
-        gives it. All are filled up to whole patches.
+        gives it; both None without motion compensation. All are filled up to whole patches.
         """
-        num_frames = enlarged.shape[1]
         prepared = branch.prepare(sources, semantics, num_frames)
         made: dict[int, Tensor] = {}
         support = keys = None

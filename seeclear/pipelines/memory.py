@@ -16,6 +16,7 @@ clip): 320x180 whole 2.19 and 2.97 GB, 1920x1080 in tiles of 224 4.47 and 5.48 G
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -135,21 +136,13 @@ def choose_clips_and_tile(
     Raises:
         ValueError: not even the smallest tile does.
     """
-    chosen: ClipsAndTile | None = None
-    too_little: ValueError | None = None
-    for length, overlap in shorter_clips(pipe, clip_overlap):
-        try:
-            tile = choose_tile(pipe, height, width, budget_bytes, length, overlap)
-        except ValueError as error:
-            too_little = error
-            continue
-        chosen = ClipsAndTile(length, overlap, tile)
-        if tile is None or tile >= LARGE_TILE:
-            break
-    if chosen is None:
-        assert too_little is not None
-        raise too_little
-    return chosen
+    *longer, shortest = shorter_clips(pipe, clip_overlap)
+    for clips in longer:
+        with suppress(ValueError):  # not even the smallest tile fits
+            tile = choose_tile(pipe, height, width, budget_bytes, *clips)
+            if tile is None or tile >= LARGE_TILE:
+                return ClipsAndTile(*clips, tile)
+    return ClipsAndTile(*shortest, choose_tile(pipe, height, width, budget_bytes, *shortest))
 
 
 def choose_tile(
