@@ -135,13 +135,12 @@ class TrainingLoop(ABC):
         return self.accelerator.prepare(loader)
 
     def train(self) -> None:
-        """Trains up to `max_train_steps` or for `max_train_minutes`, then validates and exports the pipeline."""
+        """Trains up to `max_train_steps` or for `max_train_minutes`, then exports the pipeline and validates it."""
         args, accelerator, progress = self.args, self.accelerator, self.progress
         log = TrainingLog(self.output_dir / "train_log.jsonl", progress.step) if accelerator.is_main_process else None
         started = saved_at = step_started = time.monotonic()
         saved_step = progress.step
         stop = progress.step >= args.max_train_steps
-        validated_step, figures = -1, None
         loss_sum, loss_count = torch.zeros((), device=accelerator.device), 0
 
         bar = tqdm(
@@ -191,15 +190,12 @@ class TrainingLoop(ABC):
                 if stop or checkpoint_due or progress.step % args.checkpointing_steps == 0:
                     save_checkpoint(accelerator, self.output_dir, progress.step, args.checkpoints_total_limit)
                     saved_at, saved_step = time.monotonic(), progress.step
-                if progress.step % args.validation_steps == 0:
-                    figures = self.validate()
-                    validated_step = progress.step
+                if progress.step % args.validation_steps == 0 and not stop:
+                    self.validate()
                 step_started = time.monotonic()
 
         logger.info(f"Stopped at step {progress.step}; the last checkpoint is of step {saved_step}")
-        if validated_step != progress.step:
-            figures = self.validate()
-        self.export(figures)
+        self.finish()
 
     def _agreed(self, flag: bool) -> bool:
         """Whether `flag`, which depends on the clock, is set on any process."""
@@ -207,19 +203,24 @@ class TrainingLoop(ABC):
             return flag
         return bool(reduce(torch.tensor(float(flag), device=self.accelerator.device), "sum"))
 
-    def validate(self) -> dict[str, float] | None:
-        """Upscales the validation clips with the averaged weights, logs how well; None if there are no such clips."""
+    def validate(self, pipeline: DiffusionPipeline | None = None) -> dict[str, float] | None:
+        """Upscales the validation clips with the averaged weights, logs how well; None if there are no such clips.
+
+        Args:
+            pipeline: the finished pipeline; made here if not given.
+        """
         accelerator, step = self.accelerator, self.progress.step
         figures = None
-        pipeline = self.finished_pipeline() if self.data.validation else None
-        if pipeline is not None and accelerator.is_main_process:
-            pipeline.set_progress_bar_config(disable=True)
-            upscale, steps = self.validation_upscaler(pipeline)
-            picture = self.output_dir / "validation" / f"{step:08d}.png"
-            figures = validate(upscale, self.data.validation, steps, picture, self.evaluator)
-            logger.info(f"Validation at step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
-            accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=step)
-            TrainingLog(self.output_dir / "validation_log.jsonl", step - 1).write(step=step, **figures)
+        if self.data.validation:
+            pipeline = pipeline or self.finished_pipeline()
+            if accelerator.is_main_process:
+                pipeline.set_progress_bar_config(disable=True)
+                upscale, steps = self.validation_upscaler(pipeline)
+                picture = self.output_dir / "validation" / f"{step:08d}.png"
+                figures = validate(upscale, self.data.validation, steps, picture, self.evaluator)
+                logger.info(f"Validation at step {step}: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()))
+                accelerator.log({f"validation/{name}": value for name, value in figures.items()}, step=step)
+                TrainingLog(self.output_dir / "validation_log.jsonl", step - 1).write(step=step, **figures)
         accelerator.wait_for_everyone()
         return figures
 
@@ -234,13 +235,14 @@ class TrainingLoop(ABC):
             self.ema.copy_to([parameter for parameter in model.parameters() if parameter.requires_grad])
         return model
 
-    def export(self, figures: dict[str, float] | None) -> None:
-        """Writes the finished pipeline in fp16 with its model card, and uploads it if asked to."""
+    def finish(self) -> None:
+        """Writes the finished pipeline in fp16, validates it, writes its model card and uploads both if asked to.
+
+        Validation may take minutes: whoever ends it early has the pipeline, and a card that says what is missing.
+        """
         args, accelerator = self.args, self.accelerator
         accelerator.wait_for_everyone()
         pipeline = self.finished_pipeline()
-        if not accelerator.is_main_process:
-            return
         parameters = {
             name: (
                 sum(parameter.numel() for parameter in component.parameters()),
@@ -249,9 +251,15 @@ class TrainingLoop(ABC):
             for name, component in pipeline.components.items()
             if isinstance(component, nn.Module)
         }
-        pipeline.to(dtype=torch.float16).save_pretrained(self.output_dir, safe_serialization=True)
-        self.save_card(figures, parameters)
-        logger.info(f"Wrote the pipeline to {self.output_dir}")
+        if accelerator.is_main_process:
+            copy.deepcopy(pipeline).to(dtype=torch.float16).save_pretrained(self.output_dir, safe_serialization=True)
+            self.save_card(None, parameters)
+            logger.info(f"Wrote the pipeline to {self.output_dir}")
+        figures = self.validate(pipeline)
+        if not accelerator.is_main_process:
+            return
+        if figures is not None:
+            self.save_card(figures, parameters)
         if args.push_to_hub:
             repository = create_repo(args.hub_model_id or self.output_dir.name, exist_ok=True, token=args.hub_token)
             upload_folder(

@@ -123,6 +123,8 @@ def save_model_card(
 
 
 def _figures(figures: Mapping[str, float] | None, names: Sequence[str], args: argparse.Namespace) -> str:
+    if figures is None and names:
+        return f"Nothing was measured: the run ended before it had validated on {', '.join(names)}."
     if figures is None:
         return "The run had no validation clips, so nothing was measured."
     ways = {"bicubic": "MATLAB bicubic"}

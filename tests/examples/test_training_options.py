@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from seeclear import SemanticLensPipeline
 from seeclear.training import loop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -73,6 +74,19 @@ def test_gradients_are_clipped() -> None:
     again, _ = train("again", "--max_grad_norm", "1e-7")
     for name, value in start.items():
         torch.testing.assert_close(again[name], value, rtol=0, atol=1e-6)
+
+
+def test_a_run_ended_while_it_validates_leaves_its_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "validate", end)
+    with pytest.raises(KeyboardInterrupt):
+        train("run", "--validation_data", "validation", "--validation_frames", "2")
+    pipeline = SemanticLensPipeline.from_pretrained("run")
+    for name, value in load_file("run/checkpoint-2/model.safetensors").items():
+        torch.testing.assert_close(pipeline.semantic_lens.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+    assert "the run ended before it had validated on validation." in Path("run", "README.md").read_text()
 
 
 def test_figures_go_to_the_tracker(monkeypatch: pytest.MonkeyPatch) -> None:

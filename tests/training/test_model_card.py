@@ -24,6 +24,7 @@ def write_card(
     monkeypatch: pytest.MonkeyPatch,
     figures: dict[str, float] | None = FIGURES,
     sources: Sequence[tuple[str, float]] = (("clip", 0.75), ("photo", 0.25)),
+    validation: Sequence[str] = ("cows",),
 ) -> ModelCard:
     argv = ["--preset", "tiny", "--train_data_dir", "/home/someone/clips", "--output_dir", str(folder)]
     argv += ["--hub_token", "secret", "--use_ema"]
@@ -31,7 +32,7 @@ def write_card(
     progress = TrainingProgress()
     progress.load_state_dict({"step": 30, "clips": 120, "seconds": 60.0})
     path = save_model_card(
-        folder, parse_arguments(argv), progress, {"pixel_condenser": (1000, 900)}, sources, ["cows"], figures, 1
+        folder, parse_arguments(argv), progress, {"pixel_condenser": (1000, 900)}, sources, validation, figures, 1
     )
     return ModelCard.load(path)
 
@@ -69,12 +70,13 @@ def test_card_has_neither_token_nor_folders_of_the_machine(tmp_path: Path, monke
 
 
 def test_card_without_validation_and_with_many_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = write_card(tmp_path, monkeypatch, None, [(f"clip-{i:02d}", 1 / 40) for i in range(40)])
-    assert "nothing was measured" in card.text
+    card = write_card(tmp_path, monkeypatch, None, [(f"clip-{i:02d}", 1 / 40) for i in range(40)], validation=[])
+    assert "no validation clips, so nothing was measured" in card.text
     assert "* clip-19: 2.5 %" in card.text and "clip-20" not in card.text
     assert "* 20 more: 50.0 % of the clips" in card.text
 
 
 def test_a_second_card_replaces_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_card(tmp_path, monkeypatch, None)
-    assert "nothing was measured" not in write_card(tmp_path, monkeypatch).text
+    early = write_card(tmp_path, monkeypatch, None)
+    assert "Nothing was measured: the run ended before it had validated on cows." in early.text
+    assert "Nothing was measured" not in write_card(tmp_path, monkeypatch).text
