@@ -1,9 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """`--dry_run` of the training scripts counts what a real step of theirs keeps, and touches nothing."""
 
-import importlib.util
 import json
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,19 +60,12 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def load(script: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(script, EXAMPLES / f"{script}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def parse(script: str, *arguments: str) -> Any:
+def parse(script: ModuleType, *arguments: str) -> Any:
     given = ["--train_data_dir", "train", "--output_dir", "out", "--resolution", "32", "--num_frames", "2"]
     given += ["--train_batch_size", "2", "--dataloader_num_workers", "0", *arguments]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", [script, *given])
-        return load(script).parse_arguments()
+        patch.setattr("sys.argv", [script.__name__, *given])
+        return script.parse_arguments()
 
 
 LPIPS = [
@@ -97,9 +90,11 @@ LPIPS = [
         ("train_semantic_lens", LENS),
     ],
 )
-def test_estimate_is_what_a_real_step_keeps(script: str, arguments: list[str]) -> None:
-    args = parse(script, *arguments)
-    module = load(script)
+def test_estimate_is_what_a_real_step_keeps(
+    script: str, arguments: list[str], load_script: Callable[[str], ModuleType]
+) -> None:
+    module = load_script(f"examples/{script}.py")
+    args = parse(module, *arguments)
     trainer = module.Trainer(args, Accelerator())
     batch = next(iter(trainer._dataloader()))
     trainer.compute_loss(batch)  # the distiller's results are kept from now on
@@ -132,9 +127,10 @@ def test_estimate_is_what_a_real_step_keeps(script: str, arguments: list[str]) -
     assert sum(parameter.numel() for parameter in planned.model.parameters()) == parameters
 
 
-def test_the_largest_preset_is_not_allocated() -> None:
-    args = parse("train_seeclear", "--preset", "base")
-    planned = load("train_seeclear").plan_step(args, FakeTensorMode(allow_non_fake_inputs=True))
+def test_the_largest_preset_is_not_allocated(load_script: Callable[[str], ModuleType]) -> None:
+    module = load_script("examples/train_seeclear.py")
+    args = parse(module, "--preset", "base")
+    planned = module.plan_step(args, FakeTensorMode(allow_non_fake_inputs=True))
     tensors = [*planned.model.parameters(), *planned.model.buffers()]
     assert sum(tensor.numel() for tensor in planned.model.parameters()) > 200_000_000
     assert all(isinstance(tensor.data, FakeTensor) for tensor in tensors)
