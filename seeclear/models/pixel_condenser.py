@@ -316,6 +316,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         memory: Tensor | None = None,
         update_memory: bool = False,
         read_memory: bool = True,
+        flow: Tensor | None = None,
         return_dict: bool = True,
     ) -> PixelCondenserOutput | tuple[Tensor | None, ...]:
         """One denoising step.
@@ -330,6 +331,9 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             memory: textures T (B, J, D_t) from the clip before; the learned start if None.
             update_memory: write this clip into the memory and return it.
             read_memory: let the decoder read the textures.
+            flow: the optical flow between the frames (B, 2, F - 1, 2, H, W) in LR pixels, as [`estimate_flow`] gives
+                it, for a part of larger frames; None estimates it from y. Without motion compensation it is not
+                looked at.
             return_dict: a [`PixelCondenserOutput`] or a tuple of its fields.
 
         Raises:
@@ -344,6 +348,9 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             raise ValueError("`tokens` and `features` belong together; one is None")
         batch_size, num_frames, _, height, width = hidden_states.shape
         SizeRequirement(self.size_requirement.multiple_of * self.config.scale).check("hidden_states", height, width)
+        of_flow = (batch_size, 2, num_frames - 1, 2, height // self.config.scale, width // self.config.scale)
+        if flow is not None and tuple(flow.shape) != of_flow:
+            raise ValueError(f"`flow` is {tuple(flow.shape)}; it must be {of_flow}")
 
         # 0. timestep, and semantics that all levels share
         timestep = torch.as_tensor(timestep, device=hidden_states.device).expand(batch_size)
@@ -373,7 +380,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             features_in = features_in.contiguous(memory_format=torch.channels_last)
         sample = self.conv_in(features_in)
         if self.conv_moved is not None:
-            flow = clip_flow(low_res, self.config.scale)
+            flow = clip_flow(low_res, self.config.scale) if flow is None else flow
             moved = [self.conv_moved(self._moved(low_res, flow, t).to(features_in)) for t in range(num_frames)]
             sample = sample + torch.stack(moved, dim=1).flatten(0, 1)
         refill = y_bands[:, :3] / 2**levels  # the low band of y: LR frames, in [-1, 1]
@@ -405,6 +412,14 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if update_memory and self.memory is not None and memory is not None:
             new_memory = self.memory.write(memory.to(sample.dtype), pyramid[::-1], num_frames)
         return PixelCondenserOutput(sample=output, memory=new_memory) if return_dict else (output, new_memory)
+
+    @torch.no_grad()
+    def estimate_flow(self, low_res: Tensor) -> Tensor | None:
+        """The optical flow of LR frames (B, F, 3, H, W) in [-1, 1] that [`forward`] takes, (B, 2, F - 1, 2, H, W) in
+        LR pixels: from every frame but the last to the next one, and from every frame but the first to the one before.
+        None without motion compensation.
+        """
+        return clip_flow(low_res) if self.config.motion_compensation else None
 
     @torch.no_grad()
     def _moved(self, low_res: Tensor, flow: Tensor, t: int) -> Tensor:

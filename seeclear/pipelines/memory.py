@@ -4,7 +4,8 @@
 The peak is that of the worst of four moments, on top of what is always there:
 
     always         Python and its libraries, the weights, the LR frames of a clip
-    distilling     HR frames of the overlap with the clip before; the segmenter on all frames of a clip
+    distilling     HR frames of the overlap with the clip before; the segmenter on all frames of a clip, or the search
+                   for their optical flow
     restoring      HR frames of a clip and of its overlap with the one before; the network's activations in one tile
     keeping        HR frames of a clip and of its overlap with the next, that overlap once more and a frame as written
     coding         HR frames of the overlap with the next clip; a frame as it was kept; the encoder
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from seeclear.models import PixelCondenser, SemanticLens
 from seeclear.video.codecs import LARGE_FRAME
 
 from .pipeline_seeclear import SeeClearPipeline
@@ -43,10 +45,15 @@ CONDENSER_NUMBERS = 13
 """Numbers held at the peak for each LR pixel of a tile and frame, as a multiple of the channels over that pixel."""
 LENS_NUMBERS = 4
 """The same for Semantic Lens, as a multiple of its channels."""
-MOTION_NUMBERS = 4
-"""What motion compensation adds, as a multiple of s^2. With it 20 frames of 320x180, whole, take 3.3 GB; the estimate
-is 4.0 GB.
+MOTION_NUMBERS = 3.75
+"""What motion compensation adds beside the flow, as a multiple of s^2. With it 20 frames of 320x180, whole, take 3.3
+GB; the estimate is 4.0 GB.
 """
+FLOW_BYTES = 16
+"""Of the optical flow, for each LR pixel and pair of frames; while it is made, at twice the size, `FLOW_COPIES` times
+that, and DIS itself holds `SEARCH_BYTES` for each LR pixel.
+"""
+FLOW_COPIES, SEARCH_BYTES = 12, 900
 DISTILLER_BYTES = 300
 """For each pixel that the segmenter sees, in float32."""
 CODING_BYTES, CODING_LARGE_BYTES = 200, 60
@@ -92,8 +99,11 @@ def estimate_peak_bytes(
 
     low_res = 12 * height * width
     high_res = low_res * pipe.scale**2
-    always = BASE_BYTES + _weights(pipe) * itemsize + (LOW_RES_COPIES * frames + 2) * low_res
-    distilling = overlap * high_res + frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
+    flow = (frames - 1) * height * width * FLOW_BYTES if _moves(pipe) else 0
+    always = BASE_BYTES + _weights(pipe) * itemsize + (LOW_RES_COPIES * frames + 2) * low_res + flow
+    seeing = frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
+    finding = FLOW_COPIES * flow + height * width * SEARCH_BYTES if flow else 0
+    distilling = overlap * high_res + max(seeing, finding)
     in_tile = copies * 12 * pipe.scale**2 + numbers * itemsize
     restoring = (frames + overlap) * high_res + int(frames * tile_pixels * in_tile)
     keeping = (frames + 2 * overlap + 1) * high_res
@@ -187,6 +197,12 @@ def _network(pipe: Pipeline) -> tuple[int, float, int]:
     lens = pipe.semantic_lens.config
     motion = MOTION_NUMBERS * lens.scale**2 if lens.motion_compensation else 0
     return LENS_HIGH_RES_COPIES, LENS_NUMBERS * lens.channels + motion, 1
+
+
+def _moves(pipe: Pipeline) -> bool:
+    """Whether a network of the pipeline moves frames along the optical flow."""
+    networks = [part for part in pipe.components.values() if isinstance(part, PixelCondenser | SemanticLens)]
+    return any(network.config.motion_compensation for network in networks)
 
 
 def _weights(pipe: Pipeline) -> int:

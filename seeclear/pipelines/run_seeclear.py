@@ -56,6 +56,7 @@ class _ClipContext:
     new_memory: Tensor | None = None
     pooled: list[Tensor] = field(default_factory=list)
     flow: Tensor | None = None
+    prior_flow: Tensor | None = None
 
 
 @dataclass
@@ -112,6 +113,7 @@ class SeeClearRun:
             cell,
             clip_tokens=distilled.clip_tokens.to(dtype),
             memory=None if memory is None else memory.to(low_res.device),
+            flow=pipe.pixel_condenser.estimate_flow(padded),
         )
 
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
@@ -122,6 +124,7 @@ class SeeClearRun:
         features = crop_tile(
             context.features, Tile(tile.top // cell, tile.bottom // cell, tile.left // cell, tile.right // cell)
         )
+        flow = None if context.flow is None else context.flow[..., tile.top : tile.bottom, tile.left : tile.right]
         latents = y + scheduler.init_noise_sigma * self._draw(context, tile, 0)  # eq. 6
         for i, t in enumerate(self.timesteps):
             last = i + 1 == len(self.timesteps)
@@ -136,6 +139,7 @@ class SeeClearRun:
                     clip_tokens=context.clip_tokens,
                     memory=context.memory,
                     update_memory=last and tile.weights is None,
+                    flow=flow,
                 )
             if pyramid is not None and tile.weights is not None:
                 self._gather(context, pyramid, tile, tile.weights)
@@ -203,9 +207,9 @@ class SeeClearRun:
         model = self.pipe.prior if self.prior is None else self.prior
         if isinstance(model, SemanticLens):
             semantics = semantics_of(context.distilled) if model.needs_semantics else {}
-            if context.flow is None:
-                context.flow = model.estimate_flow(low_res)
-            return upscale_tile(model, low_res, semantics, tile, context.size, context.flow)
+            if context.prior_flow is None:
+                context.prior_flow = model.estimate_flow(low_res)
+            return upscale_tile(model, low_res, semantics, tile, context.size, context.prior_flow)
         height, width = low_res.shape[-2:]
         margin = PRIOR_MARGIN if model is None else 0
         top, left = max(0, tile.top - margin), max(0, tile.left - margin)

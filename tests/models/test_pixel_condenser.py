@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from seeclear.models import PRESETS, PixelCondenser, SemanticDistiller, SizeRequirement, build_components
+from seeclear.resize import imresize
 
 SWITCHES = ("frame_semantics", "multi_frame_attention", "clip_semantics", "texture_memory")
 # the rows of the papers' ablation (method: no semantics, + frame semantics, + MFSA, + InCAM, + CaTeGory)
@@ -106,6 +107,25 @@ def test_motion_compensation_shows_a_frame_its_neighbors(
     changed["low_res"][:, 3] += 1
     moved = (model(**changed).sample - model(**inputs).sample).abs().amax(dim=(0, 2, 3, 4))
     assert (moved > 1e-5).tolist() == [False, False, True, True]
+
+
+@torch.no_grad()
+def test_flow_is_estimated_unless_it_is_given(
+    small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
+) -> None:
+    torch.manual_seed(0)
+    model = randomize(PixelCondenser(**small_condenser_config, motion_compensation=True)).eval()
+    low_res = moving_clip(3, 2, 1)  # (1, 3, 3, 48, 64)
+    y = imresize(low_res, scale=4)
+    inputs = _inputs(1) | {"hidden_states": y, "low_res": y}
+    flow = model.estimate_flow(low_res)
+    assert flow.shape == (1, 2, 2, 2, 48, 64)
+    expected = model(**inputs).sample
+    error = (model(**inputs, flow=flow).sample - expected).abs().mean()
+    assert error < 0.1 * (model(**inputs, flow=torch.zeros_like(flow)).sample - expected).abs().mean()
+    with pytest.raises(ValueError, match=r"`flow` is \(1, 2, 2, 2, 48, 60\); it must be \(1, 2, 2, 2, 48, 64\)"):
+        model(**inputs, flow=flow[..., :60])
+    assert PixelCondenser(**small_condenser_config).estimate_flow(low_res) is None
 
 
 def test_batch_entries_stay_apart(condenser: PixelCondenser) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from seeclear import SeeClearPipeline
+from seeclear import PixelCondenser, SeeClearPipeline
 from seeclear.pipelines import SemanticLensPipeline
 from seeclear.pipelines.memory import (
     LARGE_TILE,
@@ -38,6 +38,16 @@ def test_the_frames_themselves_are_counted(pipe: SeeClearPipeline) -> None:
     """In tiles as small as can be, the HR frames of two clips or so remain."""
     high_res = 12 * 16 * 1080 * 1920
     assert estimate_peak_bytes(pipe, 1080, 1920, tile=8) > 6 * high_res
+
+
+def test_the_optical_flow_of_whole_frames_is_counted(
+    small_components: dict[str, Any], small_condenser_config: dict[str, Any]
+) -> None:
+    condenser = PixelCondenser(**small_condenser_config, motion_compensation=True)
+    still, moving = (SeeClearPipeline(**small_components | one) for one in ({}, {"pixel_condenser": condenser}))
+    more = [estimate_peak_bytes(pipe, 1080, 1920, 5, 8) for pipe in (still, moving)]
+    assert more[1] - more[0] > 4 * 16 * 1080 * 1920  # x and y to and from four neighbors, float32
+    assert estimate_peak_bytes(moving, 180, 320, 1) - estimate_peak_bytes(still, 180, 320, 1) < 10**7  # none to find
 
 
 def test_the_largest_tile_that_fits_is_chosen(pipe: SeeClearPipeline) -> None:
