@@ -91,7 +91,8 @@ class Trainer(TrainingLoop):
         model.skip_silent_memory()
         if args.gradient_checkpointing:
             model.pixel_condenser.enable_gradient_checkpointing()
-        num_frames = model.num_clips * args.num_frames if args.prior_frames is None else args.prior_frames
+        self.num_frames = model.num_clips * args.num_frames
+        num_frames = self.num_frames if args.prior_frames is None else args.prior_frames
         self.data = build_data(args, num_frames, num_samples=args.max_train_steps * self.clips_per_step)
         self._build_semantics(model)
         self.lpips = LPIPS(args.lpips_weights_path).to(accelerator.device) if args.lpips_weight > 0 else None
@@ -120,7 +121,8 @@ class Trainer(TrainingLoop):
         else:
             cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
-        self.prior = TrainingPrior(prior, cache, model.num_clips, self.accelerator.device)
+        num_clips = model.num_clips if self.args.prior_frames is None else 1
+        self.prior = TrainingPrior(prior, cache, num_clips, self.accelerator.device)
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64
@@ -134,8 +136,11 @@ class Trainer(TrainingLoop):
         uses_prior = sample_flags(generators, args.prior_probability) if args.prior_probability < 1 else None
         y = self.prior(lr, place, uses_prior)
         if args.prior_frames is not None:
-            x0, y, lr = (middle_frames(frames, args.num_frames) for frames in (x0, y, lr))
-            place = middle_places(place, args.prior_frames, args.num_frames)
+            x0, lr = (middle_frames(frames, self.num_frames) for frames in (x0, lr))
+            place = middle_places(place, args.prior_frames, self.num_frames)
+        clip_y = middle_frames(y, self.num_frames)
+        if self.pipeline.prior is not None:  # in use y is not known of other frames
+            y = clip_y
 
         timesteps = sample_timesteps(
             generators,
@@ -144,7 +149,7 @@ class Trainer(TrainingLoop):
             args.final_timestep_probability,
         )
         noise = sample_noise(generators, x0.shape[1:], args.shared_noise_probability)
-        noisy = self.scheduler.add_noise(x0, noise, timesteps, low_res=y)
+        noisy = self.scheduler.add_noise(x0, noise, timesteps, low_res=clip_y)
         known = {}
         if self.semantics is not None:
             known["tokens"], known["features"] = self.semantics(lr, place)
@@ -223,7 +228,9 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
 
     def step(network: Callable[..., Any]) -> Tensor:
         clips, side = (args.train_batch_size, model.num_clips * args.num_frames), args.resolution
-        x0, y, noisy = (torch.rand(*clips, 3, side, side) for _ in range(3))
+        x0, noisy = (torch.rand(*clips, 3, side, side) for _ in range(2))
+        seen = clips[1] if args.prior_frames is None or args.prior is not None else args.prior_frames
+        y = torch.rand(clips[0], seen, 3, side, side)
         known = {}
         if args.train_distiller == "nothing" and model.pixel_condenser.config.frame_semantics:
             distilled = distilled_frame(model.semantic_distiller)

@@ -123,16 +123,35 @@ def clip_flow(frames: Tensor, scale: int = 1) -> Tensor:
     return F.avg_pool2d(flow.flatten(0, 2), 2).div(2).unflatten(0, shape[:3])
 
 
+def flow_to(flow: Tensor, index: int, step: int) -> Tensor:
+    """The flow (B, 2, h, w) from frame `index` of a clip to the one `step` later, or earlier if it is negative.
+
+    Further than to the next frame it is put together from one frame to the next.
+
+    Args:
+        flow: of the clip, (B, 2, F - 1, 2, h, w), as [`clip_flow`] gives it.
+    """
+    onward = 1 if step > 0 else -1
+
+    def next_flow(t: int) -> Tensor:
+        return flow[:, 0, t] if step > 0 else flow[:, 1, t - 1]
+
+    there = next_flow(index)
+    for t in range(index + onward, index + step, onward):
+        there = there + warp(next_flow(t), there)
+    return there
+
+
 def moved_neighbor(
     frames: Tensor, flow: Tensor, index: int, step: int, scale: int = 1
 ) -> tuple[Tensor, Tensor] | tuple[None, None]:
-    """What the frame before or after one shows, moved to where it is in that one.
+    """What a frame near another one shows, moved to where it is in that one.
 
     Args:
         frames: (B, F, C, scale * h, scale * w).
         flow: of the clip, (B, 2, F - 1, 2, h, w), as [`clip_flow`] gives it.
         index: of the frame.
-        step: 1 for the one after it, -1 for the one before.
+        step: how much later its neighbor is: 1 for the next frame, -1 for the one before.
         scale: how much larger than the flow the frames are.
 
     Returns:
@@ -141,7 +160,7 @@ def moved_neighbor(
     """
     if not 0 <= index + step < frames.shape[1]:
         return None, None
-    there = flow[:, 0, index] if step > 0 else flow[:, 1, index - 1]
+    there = flow_to(flow, index, step)
     if scale > 1:
         there = scale * F.interpolate(there, scale_factor=scale, mode="bilinear", align_corners=False)
     return warp(frames[:, index + step].float(), there) - frames[:, index].float(), there

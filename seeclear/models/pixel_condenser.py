@@ -190,9 +190,11 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         texture_memory: CaTeGory (eq. 16 to 20); needs `clip_semantics`.
         motion_compensation: y of the frames before and after, moved along the optical flow, is given to the first
             convolution too.
+        motion_reach: of how many frames before, and of how many after.
 
     Raises:
-        ValueError: a switch is on without the one it needs, or `channels` do not fit `head_dim` or `self_attention`.
+        ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`, or
+            `motion_reach` is below 1.
     """
 
     _supports_gradient_checkpointing = True
@@ -223,6 +225,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         clip_semantics: bool = True,
         texture_memory: bool = True,
         motion_compensation: bool = False,
+        motion_reach: int = 1,
     ) -> None:
         super().__init__()
         if clip_semantics and not frame_semantics:
@@ -236,12 +239,15 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if len(self_attention) != len(channels):
             raise ValueError(f"`self_attention` has {len(self_attention)} entries; there are {len(channels)} levels")
 
+        if motion_reach < 1:
+            raise ValueError(f"`motion_reach` is {motion_reach}; it must be at least 1")
+
         wave_channels = 3 * 4**wavelet_levels
         self.time_proj = Timesteps(channels[0], flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(channels[0], time_embed_dim)
         self.conv_in = nn.Conv2d(2 * wave_channels, channels[0], 3, padding=1)
         self.conv_moved = (
-            zero_init(nn.Conv2d(2 * wave_channels, channels[0], 3, padding=1, bias=False))
+            zero_init(nn.Conv2d(2 * motion_reach * wave_channels, channels[0], 3, padding=1, bias=False))
             if motion_compensation
             else None
         )
@@ -299,6 +305,11 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         stride = 2 ** (self.config.wavelet_levels + len(self.config.channels) - 1)
         return SizeRequirement(max(1, stride // self.config.scale))
 
+    @property
+    def reach(self) -> int:
+        """How many frames beyond either end of a clip y is looked at, where it is given."""
+        return self.config.motion_reach if self.config.motion_compensation else 0
+
     def memory_parameters(self) -> Iterator[nn.Parameter]:
         """All parameters of CaTeGory: what the second stage of training learns (section 3.5)."""
         for name, parameter in self.named_parameters():
@@ -317,6 +328,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         update_memory: bool = False,
         read_memory: bool = True,
         flow: Tensor | None = None,
+        first_frame: int = 0,
         return_dict: bool = True,
     ) -> PixelCondenserOutput | tuple[Tensor | None, ...]:
         """One denoising step.
@@ -324,31 +336,40 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         Args:
             hidden_states: the scaled state u_t, (B, F, 3, sH, sW).
             timestep: () or (B,), 0 to the trained number of steps - 1.
-            low_res: y, the LR frames at HR size, as `hidden_states`, in [-1, 1].
+            low_res: y, the LR frames at HR size, (B, G, 3, sH, sW) in [-1, 1]. G is F, or more where y of frames
+                before and after the clip is given, too; motion compensation looks at `reach` of them.
             tokens: frame-wise semantic tokens O (B, F, K, E); None switches the semantics off for this call.
             features: segmentation features P (B, F, P, h, w); given if and only if `tokens` is.
             clip_tokens: clip-wise semantic tokens O_c (B, K, E); None switches off what needs them.
             memory: textures T (B, J, D_t) from the clip before; the learned start if None.
             update_memory: write this clip into the memory and return it.
             read_memory: let the decoder read the textures.
-            flow: the optical flow between the frames (B, 2, F - 1, 2, H, W) in LR pixels, as [`estimate_flow`] gives
-                it, for a part of larger frames; None estimates it from y. Without motion compensation it is not
-                looked at.
+            flow: the optical flow between the frames of y (B, 2, G - 1, 2, H, W) in LR pixels, as [`estimate_flow`]
+                gives it, for a part of larger frames; None estimates it from y. Without motion compensation it is
+                not looked at.
+            first_frame: the index in y of the clip's first frame, 0 to G - F.
             return_dict: a [`PixelCondenserOutput`] or a tuple of its fields.
 
         Raises:
             ValueError: shapes that do not fit each other or the size requirement.
         """
-        if hidden_states.ndim != 5 or hidden_states.shape != low_res.shape:
+        batch_and_size = [(x.shape[:1], x.shape[2:]) for x in (hidden_states, low_res)]
+        if hidden_states.ndim != 5 or batch_and_size[0] != batch_and_size[1]:
             raise ValueError(
                 f"`hidden_states` is {tuple(hidden_states.shape)} and `low_res` {tuple(low_res.shape)}; "
-                "both must be (B, F, 3, sH, sW)"
+                "they must be (B, F, 3, sH, sW) and (B, G, 3, sH, sW)"
+            )
+        if not 0 <= first_frame <= low_res.shape[1] - hidden_states.shape[1]:
+            raise ValueError(
+                f"`first_frame` is {first_frame}; `low_res` must have {hidden_states.shape[1]} frames from there on, "
+                f"and has {low_res.shape[1]} in all"
             )
         if (tokens is None) != (features is None):
             raise ValueError("`tokens` and `features` belong together; one is None")
         batch_size, num_frames, _, height, width = hidden_states.shape
         SizeRequirement(self.size_requirement.multiple_of * self.config.scale).check("hidden_states", height, width)
-        of_flow = (batch_size, 2, num_frames - 1, 2, height // self.config.scale, width // self.config.scale)
+        lr_size = (height // self.config.scale, width // self.config.scale)
+        of_flow = (batch_size, 2, low_res.shape[1] - 1, 2, *lr_size)
         if flow is not None and tuple(flow.shape) != of_flow:
             raise ValueError(f"`flow` is {tuple(flow.shape)}; it must be {of_flow}")
 
@@ -374,14 +395,16 @@ class PixelCondenser(ModelMixin, ConfigMixin):
 
         # 1. into wavelet space
         levels = self.config.wavelet_levels
-        bands = [wavelet_packet(x.flatten(0, 1), levels) for x in (low_res, hidden_states)]
+        y = low_res[:, first_frame : first_frame + num_frames]
+        bands = [wavelet_packet(x.flatten(0, 1), levels) for x in (y, hidden_states)]
         y_bands, features_in = bands[0], torch.cat(bands, dim=1)  # (B*F, 3 * 4^k or 6 * 4^k, sH / 2^k, sW / 2^k)
         if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
             features_in = features_in.contiguous(memory_format=torch.channels_last)
         sample = self.conv_in(features_in)
         if self.conv_moved is not None:
             flow = clip_flow(low_res, self.config.scale) if flow is None else flow
-            moved = [self.conv_moved(self._moved(low_res, flow, t).to(features_in)) for t in range(num_frames)]
+            frames = range(first_frame, first_frame + num_frames)
+            moved = [self.conv_moved(self._moved(low_res, flow, t).to(features_in)) for t in frames]
             sample = sample + torch.stack(moved, dim=1).flatten(0, 1)
         refill = y_bands[:, :3] / 2**levels  # the low band of y: LR frames, in [-1, 1]
 
@@ -406,7 +429,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         # 4. back to pixels
         residual = self.conv_out(F.silu(self.conv_norm_out(sample)))
         residual = self.config.residual_scale * inverse_wavelet_packet(residual, levels)
-        output = low_res + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames)
+        output = y + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames)
 
         new_memory = None
         if update_memory and self.memory is not None and memory is not None:
@@ -423,10 +446,11 @@ class PixelCondenser(ModelMixin, ConfigMixin):
 
     @torch.no_grad()
     def _moved(self, low_res: Tensor, flow: Tensor, t: int) -> Tensor:
-        """What y (B, F, 3, sH, sW) of the frames after and before frame `t` shows beyond it, as wavelet packets (B,
-        6 * 4^k, sH / 2^k, sW / 2^k). The flow is that of y at the LR frames' size.
+        """What y (B, G, 3, sH, sW) of the frames after and before frame `t` shows beyond it, the nearest first, as
+        wavelet packets (B, 6 * reach * 4^k, sH / 2^k, sW / 2^k). The flow is that of y at the LR frames' size.
         """
-        sides = [moved_neighbor(low_res, flow, t, step, self.config.scale)[0] for step in (1, -1)]
+        steps = [step for distance in range(1, self.reach + 1) for step in (distance, -distance)]
+        sides = [moved_neighbor(low_res, flow, t, step, self.config.scale)[0] for step in steps]
         packets = [
             wavelet_packet(torch.zeros_like(low_res[:, t]) if moved is None else moved, self.config.wavelet_levels)
             for moved in sides

@@ -39,6 +39,8 @@ LOW_RES_COPIES = 4
 """Of the LR frames of a clip: as they were read, stacked, in [-1, 1], padded."""
 HIGH_RES_COPIES = 8
 """Of the HR frames of a tile, float32: y, noise, state, estimate and what the scheduler makes of them."""
+AROUND_HIGH_RES_COPIES = 2
+"""The same of the frames around a clip, of which only y is looked at."""
 LENS_HIGH_RES_COPIES = 5
 """The same for Semantic Lens: enlarged, the same filled up, residual, their sum, and as it is kept."""
 CONDENSER_NUMBERS = 13
@@ -99,13 +101,15 @@ def estimate_peak_bytes(
 
     low_res = 12 * height * width
     high_res = low_res * pipe.scale**2
-    flow = (frames - 1) * height * width * FLOW_BYTES if _moves(pipe) else 0
-    always = BASE_BYTES + _weights(pipe) * itemsize + (LOW_RES_COPIES * frames + 2) * low_res + flow
+    around = 2 * _reach(pipe)
+    flow = (frames + around - 1) * height * width * FLOW_BYTES if _moves(pipe) else 0
+    always = BASE_BYTES + _weights(pipe) * itemsize + (LOW_RES_COPIES * (frames + around) + 2) * low_res + flow
     seeing = frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
     finding = FLOW_COPIES * flow + height * width * SEARCH_BYTES if flow else 0
     distilling = overlap * high_res + max(seeing, finding)
     in_tile = copies * 12 * pipe.scale**2 + numbers * itemsize
-    restoring = (frames + overlap) * high_res + int(frames * tile_pixels * in_tile)
+    y_around = AROUND_HIGH_RES_COPIES * around * 12 * pipe.scale**2
+    restoring = (frames + overlap) * high_res + int(tile_pixels * (frames * in_tile + y_around))
     keeping = (frames + 2 * overlap + 1) * high_res
     pixels = height * width * pipe.scale**2
     coding = (overlap + 1) * high_res + pixels * (CODING_BYTES if pixels <= LARGE_FRAME else CODING_LARGE_BYTES)
@@ -203,6 +207,11 @@ def _moves(pipe: Pipeline) -> bool:
     """Whether a network of the pipeline moves frames along the optical flow."""
     networks = [part for part in pipe.components.values() if isinstance(part, PixelCondenser | SemanticLens)]
     return any(network.config.motion_compensation for network in networks)
+
+
+def _reach(pipe: Pipeline) -> int:
+    """Frames beyond either end of a clip at which the pipeline looks."""
+    return pipe.pixel_condenser.reach if isinstance(pipe, SeeClearPipeline) and pipe.prior is None else 0
 
 
 def _weights(pipe: Pipeline) -> int:

@@ -2,6 +2,7 @@
 """How SeeClear restores one clip (Algorithm 1; with a prior, SeeClear*).
 
 LR clip -> distiller -> tokens, features                       once a clip, whole frames
+LR clip and what surrounds it -> optical flow                  once a clip, with motion compensation
 LR tile -> bicubic or prior -> y, u_T ~ N(y, kappa^2 eta_T)     once a tile
 u_T -> [condenser -> scheduler] x steps -> x0                   CaTeGory's memory is read
 memory <- decoder features of the last step                     carried to the next clip
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from diffusers import ModelMixin
 from torch import Tensor
 
 from seeclear.models import PixelCondenser, SemanticDistillerOutput, SemanticLens
@@ -38,9 +40,10 @@ Prior = Callable[[Tensor], Tensor] | None
 class _ClipContext:
     """What the tiles of a clip share, on the device.
 
-    `size` is the padded frame's in LR pixels. `features` P lie on a grid whose cells are `cell` x `cell` LR pixels.
+    `size` is the padded frame's in LR pixels. `low_res` and `flow` are those of the clip and of the frames around it
+    that the condenser looks at, in [-1, 1]. `features` P lie on a grid whose cells are `cell` x `cell` LR pixels.
     `memory` is T before the clip and `new_memory` T after it where one tile is the whole frame; else `pooled` gathers
-    what is to be written, from the decoder's levels, finest first. `flow` is that of a
+    what is to be written, from the decoder's levels, finest first. `prior_flow` is that of a
     Semantic Lens that is the prior.
     """
 
@@ -86,6 +89,11 @@ class SeeClearRun:
         return self.pipe.config.clip_overlap
 
     @property
+    def reach(self) -> int:
+        """What the condenser looks at; a prior works on the clip alone, so that y is not known of other frames."""
+        return self.pipe.pixel_condenser.reach if self._prior is None else 0
+
+    @property
     def multiple_of(self) -> int:
         return self.pipe.pixel_condenser.size_requirement.multiple_of
 
@@ -96,9 +104,10 @@ class SeeClearRun:
 
     def begin_clip(self, clip: Clip) -> _ClipContext:
         pipe = self.pipe
-        low_res = clip.frames.to(pipe._execution_device) * 2 - 1
+        low_res = clip.surroundings.to(pipe._execution_device) * 2 - 1
         padded = pad_frames(low_res, self.multiple_of)
-        distilled = pipe.semantic_distiller(padded.to(pipe.semantic_distiller.dtype), self.vocabulary_embeddings)
+        clip_frames = padded.narrow(1, clip.first_frame, clip.num_frames)
+        distilled = pipe.semantic_distiller(clip_frames.to(pipe.semantic_distiller.dtype), self.vocabulary_embeddings)
         dtype = pipe.pixel_condenser.dtype
         height, width = padded.shape[-2:]
         features, cell = align_features(distilled.features, height, width, self.multiple_of)
@@ -119,7 +128,9 @@ class SeeClearRun:
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
         pipe, scheduler = self.pipe, self.scheduler
         dtype = pipe.pixel_condenser.dtype
-        y = self._enlarge(context, tile)
+        surroundings = self._enlarge(context, tile)
+        first = context.clip.first_frame
+        y = surroundings.narrow(1, first, context.clip.num_frames)
         cell = context.cell
         features = crop_tile(
             context.features, Tile(tile.top // cell, tile.bottom // cell, tile.left // cell, tile.right // cell)
@@ -133,13 +144,14 @@ class SeeClearRun:
                 output = pipe.pixel_condenser(
                     scheduler.scale_model_input(latents, t).to(dtype),
                     t,
-                    y.to(dtype),
+                    surroundings.to(dtype),
                     tokens=context.tokens,
                     features=features,
                     clip_tokens=context.clip_tokens,
                     memory=context.memory,
                     update_memory=last and tile.weights is None,
                     flow=flow,
+                    first_frame=first,
                 )
             if pyramid is not None and tile.weights is not None:
                 self._gather(context, pyramid, tile, tile.weights)
@@ -194,17 +206,22 @@ class SeeClearRun:
             else:
                 context.pooled.append(part)
 
+    @property
+    def _prior(self) -> ModelMixin | Prior:
+        """That of the call, or the pipeline's."""
+        return self.pipe.prior if self.prior is None else self.prior
+
     def _enlarge(self, context: _ClipContext, tile: Tile) -> Tensor:
-        """y of a tile: bicubic, or what the prior makes of it.
+        """y of a tile and of the frames around the clip: bicubic, or what the prior makes of it.
 
         Returns:
-            (B, F, 3, s * height, s * width) of the tile, float32; beyond the frame the edge is repeated.
+            (B, G, 3, s * height, s * width) of the tile, float32; beyond the frame the edge is repeated.
 
         Raises:
             ValueError: the prior's result has another shape.
         """
         low_res = context.low_res
-        model = self.pipe.prior if self.prior is None else self.prior
+        model = self._prior
         if isinstance(model, SemanticLens):
             semantics = semantics_of(context.distilled) if model.needs_semantics else {}
             if context.prior_flow is None:
@@ -229,7 +246,7 @@ class SeeClearRun:
     def _draw(self, context: _ClipContext, tile: Tile, step: int) -> Tensor:
         rows = slice(self.scale * tile.top, self.scale * tile.bottom)
         columns = slice(self.scale * tile.left, self.scale * tile.right)
-        start, num_frames = context.clip.start, context.clip.frames.shape[1]
+        start, num_frames = context.clip.start, context.clip.num_frames
         return self.noise.draw(step, start, num_frames, rows, columns).to(context.low_res.device)
 
 

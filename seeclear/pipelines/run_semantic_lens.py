@@ -102,6 +102,11 @@ class SemanticLensRun:
         return self.pipe.config.clip_overlap
 
     @property
+    def reach(self) -> int:
+        """The lens looks at the clip alone."""
+        return 0
+
+    @property
     def multiple_of(self) -> int:
         """The lens takes any size."""
         return 1

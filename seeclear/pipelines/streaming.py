@@ -111,14 +111,24 @@ class Clip:
     """What a restorer is given: whole frames.
 
     Attributes:
-        frames: LR frames (B, F, 3, H, W), float32 in [0, 1], on the CPU.
-        start: index of the first one in the video.
+        surroundings: LR frames (B, G, 3, H, W), float32 in [0, 1], on the CPU: those of the clip, and those of the
+            scene before and after it that the restorer can `reach`.
+        first_frame: index in these of the clip's first frame.
+        num_frames: F, how many it has.
+        start: index of its first frame in the video.
         state: what `end_clip` gave for the clip before; empty in the first clip of a scene.
     """
 
-    frames: Tensor
+    surroundings: Tensor
+    first_frame: int
+    num_frames: int
     start: int
     state: dict[str, Tensor]
+
+    @property
+    def frames(self) -> Tensor:
+        """The LR frames of the clip (B, F, 3, H, W)."""
+        return self.surroundings.narrow(1, self.first_frame, self.num_frames)
 
 
 class ClipRestorer(Protocol[Context]):
@@ -135,6 +145,10 @@ class ClipRestorer(Protocol[Context]):
     @property
     def clip_overlap(self) -> int:
         """Frames that two clips share, unless the settings say otherwise."""
+
+    @property
+    def reach(self) -> int:
+        """How many frames beyond either end of a clip it looks at."""
 
     @property
     def multiple_of(self) -> int:
@@ -315,8 +329,9 @@ def stream_clips(
 
     Args:
         restorer: the model.
-        frames: LR frames (B, 3, H, W), float32 in [0, 1], on the CPU, from `state.next_frame` on. At most one more
-            than a clip's are held at a time. Scene cuts are looked for in the first video of the batch.
+        frames: LR frames (B, 3, H, W), float32 in [0, 1], on the CPU, from `state.next_frame` on. At most a clip's,
+            those within `reach` of it and one more are held at a time. Scene cuts are looked for in the first video
+            of the batch.
         settings: how the video is cut.
         state: where to go on; None is the beginning of a video.
 
@@ -327,6 +342,7 @@ def stream_clips(
         ValueError: the settings do not fit the restorer, or the frames are of unequal size.
     """
     clip_length, overlap = settings.clips(restorer.clip_length, restorer.clip_overlap)
+    reach = restorer.reach
     state = StreamState() if state is None else state
     source = SceneFrames(frames, state.next_frame, state.part("scene"), settings.scene_detection)
     new_scene, next_output = state.new_scene, state.next_output
@@ -336,13 +352,16 @@ def stream_clips(
     del state
     done = next_output + (0 if blend is None else blend.shape[1])  # end of the clip before, in this scene
     while True:
-        last = source.fill(next_output + clip_length, clip_length)
-        start, stop = source.start, source.stop
+        scene_ends = source.fill(next_output + clip_length + reach, clip_length + 2 * reach)
+        stop = min(next_output + clip_length, source.stop)
+        start = max(source.start, stop - clip_length)
+        last = scene_ends and stop == source.stop
         if stop <= done:  # nothing came
             if not new_scene:
                 raise ValueError(f"`frames` ends before frame {done}, although `state` was saved within a scene")
             return
-        clip = Clip(torch.stack([source[index] for index in range(start, stop)], dim=1), start, model_state)
+        begin, end = max(source.start, start - reach), min(source.stop, stop + reach)
+        clip = Clip(source.stack(begin, end), start - begin, stop - start, start, model_state)
         first = next_output - start
         canvas, model_state = restore_clip(restorer, clip, settings, first)
         del clip
@@ -356,7 +375,7 @@ def stream_clips(
         if overlap and not last:
             blend = canvas[:, finished:].clone()
         model_state = {} if last else {name: value.detach().cpu() for name, value in model_state.items()}
-        source.drop(stop if last else max(source.start, stop + 1 - clip_length))
+        source.drop(stop if last else max(source.start, stop + 1 - clip_length - reach))
         start, next_output, done = next_output, next_output + finished, stop
         parts = {"scene": source.detector_state(), "model": model_state}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}

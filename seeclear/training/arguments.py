@@ -43,14 +43,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.train_distiller != "nothing" and args.stage == "memory":
         parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
     if args.prior_frames is not None:
-        more = args.prior_frames - args.num_frames
+        trained_on = args.num_frames * (1 if args.stage == "condenser" else 2)
+        more = args.prior_frames - trained_on
         if more < 0 or more % 2:
             parser.error(
-                f"--prior_frames is {args.prior_frames}; it must be --num_frames, {args.num_frames}, or more by an "
+                f"--prior_frames is {args.prior_frames}; it must be what is trained on, {trained_on}, or more by an "
                 "even number"
             )
-        if args.stage != "condenser":
-            parser.error("--prior_frames goes with --stage condenser only")
     for name in ("final_timestep_probability", "shared_noise_probability", "prior_probability"):
         if not 0.0 <= getattr(args, name) <= 1.0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
@@ -119,7 +118,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add(
         "--prior_frames",
         type=int,
-        help="frames that the prior sees, the num_frames that are trained on in their middle; as many unless given",
+        help="frames that the prior sees, and that the frames next to which motion compensation looks at are among; "
+        "those that are trained on are in their middle; as many unless given",
     )
     add(
         "--train_distiller",

@@ -95,7 +95,8 @@ class TrainingModel(nn.Module):
         Args:
             hidden_states: the noisy frames, scaled for the network, (B, num_clips * F, 3, sH, sW).
             timestep: int64 (B,), counted from 0.
-            y: LR frames brought to HR size, (B, num_clips * F, 3, sH, sW).
+            y: LR frames brought to HR size, (B, num_clips * F, 3, sH, sW), or with as many frames before the clips
+                as after them, at which motion compensation looks.
             lr: LR frames in [-1, 1], (B, num_clips * F, 3, H, W).
             tokens: frame-wise semantic tokens (B, num_clips * F, K, D) where they are known already; else `lr` is
                 distilled.
@@ -106,8 +107,12 @@ class TrainingModel(nn.Module):
         """
         memory = None
         samples = []
+        before = (y.shape[1] - hidden_states.shape[1]) // 2
         for position in range(self.num_clips):
-            clip_states, clip_y, clip_lr = (x.chunk(self.num_clips, dim=1)[position] for x in (hidden_states, y, lr))
+            clip_states, clip_lr = (x.chunk(self.num_clips, dim=1)[position] for x in (hidden_states, lr))
+            start = before + position * clip_states.shape[1]
+            begin = max(0, start - self.pixel_condenser.reach)
+            clip_y = y[:, begin : start + clip_states.shape[1] + self.pixel_condenser.reach]
             semantics: dict[str, Tensor | None] = {}
             if self.pixel_condenser.config.frame_semantics:
                 given = None
@@ -122,6 +127,7 @@ class TrainingModel(nn.Module):
                 memory=memory,
                 update_memory=position + 1 < self.num_clips,
                 read_memory=self.reads_memory,
+                first_frame=start - begin,
             )
             memory = output.memory
             samples.append(output.sample)

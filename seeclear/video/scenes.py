@@ -125,11 +125,12 @@ class SceneFrames:
             )
         self._cut = self._detector is not None and self._detector(self._ahead[0])
 
-    def __getitem__(self, index: int) -> Tensor:
-        return self._held[index - self.start][0]
+    def stack(self, start: int, stop: int) -> Tensor:
+        """Frames `start` to `stop` - 1, at least one, all held, as (B, n, 3, H, W)."""
+        return torch.stack([self._held[index - self.start][0] for index in range(start, stop)], dim=1)
 
-    def fill(self, stop: int, clip_length: int) -> bool:
-        """Takes frames up to `stop` or the end of the scene, and keeps the last `clip_length` of the scene.
+    def fill(self, stop: int, length: int) -> bool:
+        """Takes frames up to `stop` or the end of the scene, and keeps the last `length` of the scene.
 
         Returns:
             Whether the scene ends with the last one held.
@@ -137,7 +138,7 @@ class SceneFrames:
         while self.stop < stop and self._ahead is not None and not (self._held and self._cut):
             self._held.append((self._ahead, self._before))
             self.stop += 1
-            self.drop(self.stop - clip_length)
+            self.drop(self.stop - length)
             self._read()
         return self._ahead is None or self._cut
 

@@ -156,6 +156,24 @@ def test_memory_stage_continues_a_pipeline_and_changes_the_memory_alone(folder: 
     assert all(torch.equal(distillers[0][name], distillers[1][name]) for name in distillers[0])
 
 
+def test_motion_compensation_sees_frames_around_those_that_are_trained_on(
+    folder: Path, small_condenser_config: dict[str, Any]
+) -> None:
+    """A clip of one frame has neighbors only where more frames are seen than are trained on."""
+    config = small_condenser_config | FEWER_LEVELS | {"motion_compensation": True}
+    (folder / "moving.json").write_text(json.dumps(config))
+    model = ["--preset", "tiny", "--condenser_config", "moving.json", "--distiller_config", "distiller.json"]
+    for output, options in {
+        "alone": [],
+        "around": ["--prior_frames", "3"],
+        "around-clips": ["--prior_frames", "4", "--stage", "joint"],
+    }.items():
+        run = launch(folder, output, "--num_frames", "1", *options, model=model)
+        assert run.returncode == 0, run.stderr
+        learned = weights(folder, output, "pixel_condenser")["conv_moved.weight"]
+        assert learned.any() == (output != "alone")
+
+
 def test_two_processes_equal_one_with_twice_the_batch(folder: Path) -> None:
     # so large an epsilon makes AdamW's update proportional to the gradient
     extra = ["--stage", "joint", "--max_train_steps", "2", "--lr_warmup_steps", "0", "--checkpointing_steps", "1"]

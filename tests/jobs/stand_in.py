@@ -34,6 +34,7 @@ class NearestRestorer:
     scale: int = 4
     clip_length: int = 5
     clip_overlap: int = 0
+    reach: int = 0
     multiple_of: int = 1
     alignment: int = 1
 

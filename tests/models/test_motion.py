@@ -10,6 +10,7 @@ from seeclear.models.motion import (
     MotionHead,
     camera_motion,
     clip_flow,
+    flow_to,
     motion_maps,
     moved_neighbor,
     optical_flow,
@@ -73,6 +74,16 @@ def test_clip_flow_of_frames_at_hr_size_and_of_tiny_ones(moving_clip: Callable[.
         assert float((flow[0, side, :, :, 3:-3, 3:-3] - expected).abs().mean()) < 0.25
     assert clip_flow(clip[..., :6, :5]).shape == (1, 2, 2, 2, 6, 5)
     assert float((clip_flow(clip.half()) - clip_flow(clip)).abs().mean()) < 0.1
+
+
+def test_flow_to_frames_further_away(moving_clip: Callable[..., torch.Tensor]) -> None:
+    clip = moving_clip(4, 2, 1)  # each frame shows what the one before did, 2 to the right and 1 down
+    flow = clip_flow(clip)
+    for t, step in ((0, 2), (1, 2), (3, -2), (0, 3), (3, -3)):
+        there = flow_to(flow, t, step)[..., 8:-8, 8:-8]
+        expected = constant_flow(2 * step, step, *there.shape[-2:])
+        assert float((there - expected).abs().mean()) < 0.25 * abs(step)
+    assert torch.equal(flow_to(flow, 1, 1), flow[:, 0, 1]) and torch.equal(flow_to(flow, 1, -1), flow[:, 1, 0])
 
 
 def test_moved_neighbors_show_the_same(moving_clip: Callable[..., torch.Tensor]) -> None:

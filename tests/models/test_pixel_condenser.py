@@ -110,6 +110,34 @@ def test_motion_compensation_shows_a_frame_its_neighbors(
 
 
 @torch.no_grad()
+def test_y_of_frames_around_the_clip_is_looked_at(
+    small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
+) -> None:
+    """The ends of a clip are then restored like the frames in the middle of a longer one."""
+    torch.manual_seed(0)
+    config = small_condenser_config | {"frame_semantics": False, "clip_semantics": False, "texture_memory": False}
+    model = PixelCondenser(**config | {"multi_frame_attention": False}, motion_compensation=True, motion_reach=2)
+    assert model.reach == 2 and PixelCondenser(**config, motion_reach=2).reach == 0
+    model = randomize(model).eval()
+    y = imresize(moving_clip(7, 2, 1), scale=4)
+    flow = model.estimate_flow(moving_clip(7, 2, 1))
+    whole = model(y, 0, y, flow=flow).sample
+    ends = {0: 0, 3: 3, 5: 2}  # first frame: how many y shows before it
+    for start, before in ends.items():
+        clip = slice(start, start + 2)
+        around = slice(start - before, start + 4)
+        part = flow[:, :, start - before : start + 3]
+        restored = model(y[:, clip], 0, y[:, around], flow=part, first_frame=before).sample
+        torch.testing.assert_close(restored, whole[:, clip], rtol=0, atol=1e-5)
+    alone = model(y[:, 3:5], 0, y[:, 3:5], flow=flow[:, :, 3:4]).sample
+    assert (alone - whole[:, 3:5]).abs().max() > 1e-3
+    with pytest.raises(ValueError, match="`first_frame` is 3; `low_res` must have 5 frames from there on, and has 7"):
+        model(y[:, :5], 0, y, first_frame=3)
+    with pytest.raises(ValueError, match="`motion_reach` is 0; it must be at least 1"):
+        PixelCondenser(**config, motion_reach=0)
+
+
+@torch.no_grad()
 def test_flow_is_estimated_unless_it_is_given(
     small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
 ) -> None:

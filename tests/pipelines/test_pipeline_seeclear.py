@@ -1,4 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,34 @@ def test_tiles_of_an_untrained_condenser_make_the_bicubic_video(
         assert prior is not None or (tiled[0] - bicubic).abs().max() <= 2e-6
 
 
+def test_motion_compensation_looks_beyond_the_clip(
+    small_components: dict[str, Any],
+    small_condenser_config: dict[str, Any],
+    randomize: Callable[..., nn.Module],
+    moving_clip: Callable[..., torch.Tensor],
+) -> None:
+    """Without what a clip's frames share otherwise, clips make no difference, tiled or not; a prior's clips do."""
+    switches = {"frame_semantics": False, "clip_semantics": False, "texture_memory": False}
+    switches |= {"multi_frame_attention": False, "motion_compensation": True, "motion_reach": 2}
+    torch.manual_seed(0)
+    condenser = randomize(PixelCondenser(**small_condenser_config | switches))
+    pipe = SeeClearPipeline(**small_components | {"pixel_condenser": condenser})
+    pipe.set_progress_bar_config(disable=True)
+    video = moving_clip(7, 2, 1)[0] / 2 + 0.5
+    whole = _run(pipe, video, clip_length=7)
+    for length in (1, 2, 5):
+        torch.testing.assert_close(_run(pipe, video, clip_length=length), whole, rtol=0, atol=1e-5)
+    tiled = _run(pipe, video, clip_length=7, tile=32, tile_overlap=8)
+    torch.testing.assert_close(_run(pipe, video, clip_length=3, tile=32, tile_overlap=8), tiled, rtol=0, atol=1e-5)
+
+    def bicubic(low_res: torch.Tensor) -> torch.Tensor:
+        return imresize(low_res, scale=4)
+
+    alone = _run(pipe, video, clip_length=2, prior=bicubic)
+    assert (alone - whole).abs().max() > 1e-3
+    torch.testing.assert_close(_run(pipe, video, clip_length=7, prior=bicubic), whole, rtol=0, atol=1e-5)
+
+
 def test_noise_does_not_depend_on_the_tile(pipe: SeeClearPipeline) -> None:
     """With a condenser that gives the state back, the start of sampling is the result."""
     pipe.pixel_condenser.forward = lambda hidden_states, *_, **__: PixelCondenserOutput(hidden_states)
@@ -187,7 +216,7 @@ def test_noise_does_not_depend_on_the_tile(pipe: SeeClearPipeline) -> None:
 
 def test_tiles_write_the_memory_of_the_whole_frame(pipe: SeeClearPipeline) -> None:
     run = pipe._start(1, None, "clip", None, None, StreamSettings(), None)
-    context = run.begin_clip(Clip(torch.rand(1, 2, 3, 48, 80), 0, {}))
+    context = run.begin_clip(Clip(torch.rand(1, 2, 3, 48, 80), 0, 2, 0, {}))
     sizes = [(48, 80), (24, 40), (12, 20)]
     pyramid = [torch.rand(2, c, *size) for c, size in zip(pipe.pixel_condenser.config.channels, sizes, strict=True)]
     rows, columns, overlaps = plan_tiles(48, 80, StreamSettings(tile=32, tile_overlap=8), 8, 8)

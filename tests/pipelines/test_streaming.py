@@ -33,6 +33,7 @@ class Nearest:
     scale: int = 2
     clip_length: int = 5
     clip_overlap: int = 0
+    reach: int = 0
     multiple_of: int = 1
     alignment: int = 1
     clips: list[tuple[int, int, bool]] = field(default_factory=list)  # start, length, has a state
@@ -61,11 +62,25 @@ class Bicubic(Nearest):
 
 
 class Stateful(Nearest):
-    """A model whose output depends on the clip's start and on what it carries."""
+    """A model whose output depends on the clip's start, on what it carries and on what is around the clip."""
 
     def restore_tile(self, context: Clip, tile: Tile) -> Tensor:
         carried = context.state.get("mean", torch.zeros(1))
-        return (super().restore_tile(context, tile) + 0.1 * carried + 0.01 * (context.start % 3)) / 2
+        around = context.surroundings.mean() - context.frames.mean()
+        return (super().restore_tile(context, tile) + 0.1 * carried + around + 0.01 * (context.start % 3)) / 2
+
+
+class Around(Nearest):
+    """A model that gives every frame's mean over it and the frames within reach, of those that it is shown."""
+
+    def restore_tile(self, context: Clip, tile: Tile) -> Tensor:
+        shown, first = context.surroundings, context.first_frame
+        assert torch.equal(context.frames, shown[:, first : first + context.num_frames])
+        means = [
+            shown[:, max(0, t - self.reach) : t + self.reach + 1].mean(dim=1)
+            for t in range(first, first + context.num_frames)
+        ]
+        return self.enlarge(crop_tile(torch.stack(means, dim=1), tile))
 
 
 def _video(frames: int, height: int = 6, width: int = 9, seed: int = 0) -> Tensor:
@@ -157,12 +172,33 @@ def test_frames_that_two_clips_share_are_blended() -> None:
     torch.testing.assert_close(restored, torch.tensor(expected), rtol=0, atol=1e-6)
 
 
+@given(
+    frames=st.integers(1, 23),
+    clip=st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))),
+    reach=st.integers(0, 3),
+    scene_detection=st.booleans(),
+)
+def test_a_clip_shows_the_frames_of_its_scene_around_it(
+    frames: int, clip: tuple[int, int], reach: int, scene_detection: bool
+) -> None:
+    """However a scene is cut into clips, every frame is given the same neighbors, and none of another scene."""
+    video = _video(frames)
+    restored = _all(
+        stream_clips(Around(reach=reach), _singles(video), StreamSettings(*clip, None, None, scene_detection))
+    )
+    scenes = video.split(8 if scene_detection else frames)
+    means = [scene[max(0, t - reach) : t + reach + 1].mean(dim=0) for scene in scenes for t in range(len(scene))]
+    expected = Nearest().enlarge(torch.stack(means)[None])[0]
+    torch.testing.assert_close(restored, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("reach", [0, 2])
 @pytest.mark.parametrize("settings", [(5, 1, None), (5, 0, (4, 4)), (4, 3, (5, 3)), (1, 0, None), (7, 2, None)])
 def test_a_saved_state_goes_on_with_the_same_bits(
-    settings: tuple[int, int, tuple[int, int] | None], tmp_path: Path
+    settings: tuple[int, int, tuple[int, int] | None], reach: int, tmp_path: Path
 ) -> None:
     video, cut = _video(27), StreamSettings(*settings, None)
-    undisturbed = list(stream_clips(Stateful(), _singles(video), cut))
+    undisturbed = list(stream_clips(Stateful(reach=reach), _singles(video), cut))
     expected = torch.cat([part.frames[0] for part in undisturbed])
     for index, part in enumerate(undisturbed):
         part.state.save(tmp_path / "state")
@@ -171,21 +207,22 @@ def test_a_saved_state_goes_on_with_the_same_bits(
         assert (tmp_path / "state").read_bytes() == first_bytes
         state = StreamState.load(tmp_path / "state")
         assert state.next_output == part.start + part.frames.shape[1] >= state.next_frame
-        rest = list(stream_clips(Stateful(), _singles(video[state.next_frame :]), cut, state))
+        rest = list(stream_clips(Stateful(reach=reach), _singles(video[state.next_frame :]), cut, state))
         assert torch.equal(torch.cat([expected[: state.next_output], *(p.frames[0] for p in rest)]), expected)
         assert [p.scene_start for p in rest] == [p.scene_start for p in undisturbed[index + 1 :]]
 
 
 def test_a_stream_may_start_at_any_scene() -> None:
     video = _video(24)
-    whole = _all(stream_clips(Stateful(), _singles(video), StreamSettings()))
+    whole = _all(stream_clips(Stateful(reach=1), _singles(video), StreamSettings()))
     for scene in (8, 16):
         state = StreamState(next_frame=scene, next_output=scene)
-        part = _all(stream_clips(Stateful(), _singles(video[scene:]), StreamSettings(), state))
+        part = _all(stream_clips(Stateful(reach=1), _singles(video[scene:]), StreamSettings(), state))
         assert torch.equal(part, whole[scene:])
 
 
-def test_memory_does_not_grow_with_the_video() -> None:
+@pytest.mark.parametrize("reach", [0, 2])
+def test_memory_does_not_grow_with_the_video(reach: int) -> None:
     low_res, high_res, most = weakref.WeakSet[Tensor](), weakref.WeakSet[Tensor](), 0
 
     def frames() -> Iterator[Tensor]:
@@ -198,12 +235,12 @@ def test_memory_does_not_grow_with_the_video() -> None:
             del single
 
     count = 0
-    for finished in stream_clips(Nearest(), frames(), StreamSettings(5, 2)):
+    for finished in stream_clips(Nearest(reach=reach), frames(), StreamSettings(5, 2)):
         high_res.add(finished.frames)
         count += finished.frames.shape[1]
         assert len(high_res) == 1
         del finished
-    assert count == 60 and most <= 5 + 2  # a clip, the frame after it and the one that is being made
+    assert count == 60 and most <= 5 + 2 * reach + 2  # a clip, those around it, the next one and the one being made
 
 
 def test_what_was_given_out_is_not_held() -> None:

@@ -34,9 +34,18 @@ def test_minimal_arguments_are_enough() -> None:
             [*MINIMAL, "--final_timestep_probability", "2"],
             r"--final_timestep_probability is 2.0; it must be in [0, 1]",
         ),
-        ([*MINIMAL, "--prior_frames", "8"], "--prior_frames is 8; it must be --num_frames, 5, or more by an even"),
-        ([*MINIMAL, "--prior_frames", "3"], "--prior_frames is 3; it must be --num_frames, 5, or more by an even"),
-        ([*MINIMAL, "--prior_frames", "7", "--stage", "joint"], "--prior_frames goes with --stage condenser only"),
+        (
+            [*MINIMAL, "--prior_frames", "8"],
+            "--prior_frames is 8; it must be what is trained on, 5, or more by an even",
+        ),
+        (
+            [*MINIMAL, "--prior_frames", "3"],
+            "--prior_frames is 3; it must be what is trained on, 5, or more by an even",
+        ),
+        (
+            [*MINIMAL, "--prior_frames", "9", "--stage", "joint"],
+            "--prior_frames is 9; it must be what is trained on, 10,",
+        ),
         ([*MINIMAL, "--prior_probability", "-1"], r"--prior_probability is -1.0; it must be in [0, 1]"),
     ],
 )

@@ -182,3 +182,28 @@ def test_errors_name_the_argument(condenser: PixelCondenser) -> None:
         TrainingModel(condenser, StandInDistiller(), "memory", train_distiller="all")
     with pytest.raises(ValueError, match="`train_distiller` is 'some'; it may be one of nothing, projections, all"):
         TrainingModel(condenser, StandInDistiller(), "joint", train_distiller="some")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("stage", "clips"), [("condenser", 1), ("joint", 2)])
+def test_motion_compensation_looks_at_y_around_the_clips(stage: str, clips: int) -> None:
+    """What y shows further than the condenser reaches makes no difference, and what is nearer does."""
+    torch.manual_seed(0)
+    switches = {"frame_semantics": False, "clip_semantics": False, "texture_memory": False}
+    condenser = PixelCondenser(**CONDENSER | switches, motion_compensation=True, motion_reach=1)
+    with torch.no_grad():
+        for parameter in condenser.parameters():
+            parameter.normal_(std=0.1)
+    model = TrainingModel(condenser, StandInDistiller(), stage).eval()
+    states, timesteps, _, lr = inputs(2 * clips)
+    y = inputs(2 * clips + 4)[2]
+    given = torch.stack([y, y, y], dim=0)
+    given[1, :, 0] += 1  # two frames before the first clip
+    given[2, :, 1] += 1  # the frame before it
+    whole, further, nearer = (model(states, timesteps, each, lr) for each in given)
+    assert torch.equal(whole, further)
+    changed = (nearer - whole).abs().amax(dim=(0, 2, 3, 4)) > 1e-6
+    assert changed[0] and not changed[2:].any()
+    first = model.pixel_condenser(states[:, :2], timesteps, y[:, 1:5], first_frame=1).sample
+    torch.testing.assert_close(whole[:, :2], first)
+    alone = model(states, timesteps, y[:, 2:-2], lr)
+    assert not torch.allclose(alone[:, 0], whole[:, 0], atol=1e-6)

@@ -67,7 +67,7 @@ def _in_use(pipe: SeeClearPipeline, low_res: Tensor) -> Tensor:
     """y of one clip as the pipeline makes it."""
     run = pipe._start(1, None, "clip", None, None, StreamSettings(), None)
     with torch.no_grad():
-        context = run.begin_clip(Clip((low_res + 1) / 2, 0, {}))
+        context = run.begin_clip(Clip((low_res + 1) / 2, 0, low_res.shape[1], 0, {}))
         return run._enlarge(context, Tile(0, low_res.shape[-2], 0, low_res.shape[-1]))
 
 
