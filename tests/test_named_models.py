@@ -77,6 +77,16 @@ def test_shipped_weights_are_complete_and_small(name: str) -> None:
     assert {path.parent.name for path in folder.rglob("*.safetensors")} == parts
 
 
+@pytest.mark.parametrize(("name", "most"), [("seeclear-tiny", 8_000_000), ("semantic-lens-tiny", 4_000_000)])
+def test_shipped_weights_are_small(name: str, most: int) -> None:
+    """Those of the default with everything, those of the lens beside its distiller."""
+    pipeline = load_pipeline(name)
+    parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+    if isinstance(pipeline, SemanticLensPipeline):
+        parts.remove(pipeline.semantic_distiller)
+    assert sum(parameter.numel() for part in parts for parameter in part.parameters()) <= most
+
+
 def test_shipped_prior_is_the_shipped_lens_beside_its_distiller() -> None:
     """A prior works with the distiller that it was trained with."""
     star, lens = load_pipeline("seeclear-star-tiny"), load_pipeline("semantic-lens-tiny")

@@ -239,6 +239,10 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if len(self_attention) != len(channels):
             raise ValueError(f"`self_attention` has {len(self_attention)} entries; there are {len(channels)} levels")
 
+        if motion_compensation and wavelet_levels < 1:
+            raise ValueError(
+                f"`motion_compensation` is on; it needs `wavelet_levels` of at least 1, not {wavelet_levels}"
+            )
         if motion_reach < 1:
             raise ValueError(f"`motion_reach` is {motion_reach}; it must be at least 1")
 
@@ -247,7 +251,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         self.time_embedding = TimestepEmbedding(channels[0], time_embed_dim)
         self.conv_in = nn.Conv2d(2 * wave_channels, channels[0], 3, padding=1)
         self.conv_moved = (
-            zero_init(nn.Conv2d(2 * motion_reach * wave_channels, channels[0], 3, padding=1, bias=False))
+            zero_init(nn.Conv2d(2 * motion_reach * wave_channels // 4, channels[0], 3, padding=1, bias=False))
             if motion_compensation
             else None
         )
@@ -447,15 +451,13 @@ class PixelCondenser(ModelMixin, ConfigMixin):
     @torch.no_grad()
     def _moved(self, low_res: Tensor, flow: Tensor, t: int) -> Tensor:
         """What y (B, G, 3, sH, sW) of the frames after and before frame `t` shows beyond it, the nearest first, as
-        wavelet packets (B, 6 * reach * 4^k, sH / 2^k, sW / 2^k). The flow is that of y at the LR frames' size.
+        wavelet packets (B, 6 * reach * 4^(k - 1), sH / 2^k, sW / 2^k): those of the first transform's low band, since
+        enlarged frames show hardly more. The flow is that of y at the LR frames' size.
         """
         steps = [step for distance in range(1, self.reach + 1) for step in (distance, -distance)]
         sides = [moved_neighbor(low_res, flow, t, step, self.config.scale)[0] for step in steps]
-        packets = [
-            wavelet_packet(torch.zeros_like(low_res[:, t]) if moved is None else moved, self.config.wavelet_levels)
-            for moved in sides
-        ]
-        return torch.cat(packets, dim=1)
+        low_bands = [haar_dwt(torch.zeros_like(low_res[:, t]) if moved is None else moved)[0] for moved in sides]
+        return torch.cat([wavelet_packet(low, self.config.wavelet_levels - 1) for low in low_bands], dim=1)
 
     def _run(self, level: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

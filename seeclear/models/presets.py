@@ -27,7 +27,7 @@ def _swin(embed_dim: int, depths: list[int], heads: list[int]) -> dict[str, Any]
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "tiny": {
-        "pixel_condenser": {},
+        "pixel_condenser": {"motion_compensation": True, "motion_reach": 2},
         "semantic_distiller": {
             "segmenter_config": {"model_type": "mobile", "positions": True},
             "vocabulary": ("person", "animal", "vehicle"),

@@ -135,6 +135,10 @@ def test_y_of_frames_around_the_clip_is_looked_at(
         model(y[:, :5], 0, y, first_frame=3)
     with pytest.raises(ValueError, match="`motion_reach` is 0; it must be at least 1"):
         PixelCondenser(**config, motion_reach=0)
+    with pytest.raises(
+        ValueError, match="`motion_compensation` is on; it needs `wavelet_levels` of at least 1, not 0"
+    ):
+        PixelCondenser(**config | {"wavelet_levels": 0}, motion_compensation=True)
 
 
 @torch.no_grad()
