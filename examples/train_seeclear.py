@@ -229,7 +229,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     def step(network: Callable[..., Any]) -> Tensor:
         clips, side = (args.train_batch_size, model.num_clips * args.num_frames), args.resolution
         x0, noisy = (torch.rand(*clips, 3, side, side) for _ in range(2))
-        seen = clips[1] if args.prior_frames is None or args.prior is not None else args.prior_frames
+        seen = clips[1] if args.prior_frames is None or pipeline.prior is not None else args.prior_frames
         y = torch.rand(clips[0], seen, 3, side, side)
         known = {}
         if args.train_distiller == "nothing" and model.pixel_condenser.config.frame_semantics:
