@@ -7,6 +7,8 @@ affine one that most of the picture follows. Flow maps (N, 2, h, w) hold x and y
 `first` shows at a place, `second` shows at the place plus the flow there.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import torch
@@ -113,14 +115,21 @@ def clip_flow(frames: Tensor, scale: int = 1) -> Tensor:
     shape = (batch_size, 2, max(0, num_frames - 1), 2, height, width)
     if 0 in shape:
         return torch.zeros(shape, device=frames.device)
-    grey = frames.float().mean(dim=2).flatten(0, 1)[:, None]
     twice = (2 * height, 2 * width)
-    grey = imresize(grey, size=twice) if scale == 1 else F.interpolate(grey, size=twice, mode="area")
     missing = [max(0, _SMALLEST_SIDE - side) for side in twice]
-    grey = F.pad(grey, (0, missing[1], 0, missing[0]), mode="replicate")
-    pictures = (grey[:, 0] * 127.5 + 127.5).round().clamp(0, 255).byte().unflatten(0, (batch_size, -1))
-    flow = dense_inverse_search(pictures)[..., : twice[0], : twice[1]]
-    return F.avg_pool2d(flow.flatten(0, 2), 2).div(2).unflatten(0, shape[:3])
+
+    def picture(frame: Tensor) -> Tensor:
+        """(B, C, scale * h, scale * w) in grey, uint8, as DIS takes it."""
+        grey = frame.float().mean(dim=1, keepdim=True)
+        grey = imresize(grey, size=twice) if scale == 1 else F.interpolate(grey, size=twice, mode="area")
+        grey = F.pad(grey, (0, missing[1], 0, missing[0]), mode="replicate")
+        return (grey[:, 0] * 127.5 + 127.5).round().clamp(0, 255).byte()
+
+    found = []
+    for pair in pairwise(picture(frame) for frame in frames.unbind(dim=1)):  # flow at twice the size is large
+        flow = dense_inverse_search(torch.stack(pair, dim=1))[..., : twice[0], : twice[1]]
+        found.append(F.avg_pool2d(flow.flatten(0, 2), 2).div(2).unflatten(0, flow.shape[:3]))
+    return torch.cat(found, dim=2)
 
 
 def flow_to(flow: Tensor, index: int, step: int) -> Tensor:
