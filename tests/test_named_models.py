@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
 from seeclear.cli import app
 from seeclear.pipelines.loading import SHIPPED_WEIGHTS
+from seeclear.pipelines.memory import choose_clips_and_tile, estimate_peak_bytes
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("seeclear-tiny", "semantic-lens-tiny", "seeclear-star-tiny")
@@ -85,6 +86,13 @@ def test_shipped_weights_are_small(name: str, most: int) -> None:
     if isinstance(pipeline, SemanticLensPipeline):
         parts.remove(pipeline.semantic_distiller)
     assert sum(parameter.numel() for part in parts for parameter in part.parameters()) <= most
+
+
+def test_full_hd_fits_into_the_memory_that_the_readme_names() -> None:
+    pipeline, budget = load_pipeline("seeclear-tiny"), 6 * 10**9
+    chosen = choose_clips_and_tile(pipeline, 1080, 1920, budget)
+    assert chosen.tile is not None and chosen.tile >= 128
+    assert estimate_peak_bytes(pipeline, 1080, 1920, chosen.clip_length, chosen.tile) <= budget
 
 
 def test_shipped_prior_is_the_shipped_lens_beside_its_distiller() -> None:
