@@ -13,7 +13,7 @@ The peak is that of the worst of four moments, on top of what is always there:
 HR and LR frames are counted exactly (float32). The constants below were measured as resident memory of the `tiny`
 models on a CPU in float32 and rounded up; activations of other sizes and dtypes are scaled from them by the channels
 and the bytes of a number. `SAFETY` is on top of everything. Peak and estimate of whole runs (one step, 5 frames a
-clip): 320x180 whole 2.19 and 2.97 GB, 1920x1080 in tiles of 224 4.47 and 5.48 GB.
+clip): 320x180 whole 2.18 and 3.10 GB, 1920x1080 in tiles of 160 3.74 and 5.36 GB.
 """
 
 from collections.abc import Iterator

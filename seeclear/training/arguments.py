@@ -118,8 +118,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add(
         "--prior_frames",
         type=int,
-        help="frames that the prior sees, and that the frames next to which motion compensation looks at are among; "
-        "those that are trained on are in their middle; as many unless given",
+        help="frames that the prior sees, or at which motion compensation may look; those that are trained on are in "
+        "their middle; as many unless given",
     )
     add(
         "--train_distiller",
