@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
@@ -86,6 +87,21 @@ def test_shipped_weights_are_small(name: str, most: int) -> None:
     if isinstance(pipeline, SemanticLensPipeline):
         parts.remove(pipeline.semantic_distiller)
     assert sum(parameter.numel() for part in parts for parameter in part.parameters()) <= most
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_shipped_weights_hold_in_bfloat16(name: str) -> None:
+    """In which they run wherever the processor is fast at it: hardly a pixel may become another 8-bit value."""
+    video = torch.rand(1, 3, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+    video = F.interpolate(video.flatten(0, 1), size=(32, 48), mode="bicubic").clamp(0, 1).unflatten(0, (1, 3))
+    pipeline = load_pipeline(name)
+    pipeline.set_progress_bar_config(disable=True)
+    frames = []
+    for dtype in (torch.float32, torch.bfloat16):
+        options = {} if "lens" in name else {"generator": torch.Generator().manual_seed(0)}
+        frames.append(pipeline.to(dtype=dtype)(video, output_type="pt", **options).frames.float() * 255)
+    assert (frames[0] - frames[1]).abs().mean() < 0.25
 
 
 def test_full_hd_fits_into_the_memory_that_the_readme_names() -> None:

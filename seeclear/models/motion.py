@@ -250,14 +250,17 @@ class MotionHead(nn.Module):
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, features: Tensor, pixels: Tensor) -> Tensor:
-        """`features` (B, F, D, h, w) and the frames `pixels` (B, F, 3, H, W) in [0, 1] -> (B, F, D, h, w)."""
+        """`features` (B, F, D, h, w) and the frames `pixels` (B, F, 3, H, W) in [0, 1] -> (B, F, D, h, w).
+
+        Motion is found in float32, whatever the dtype of the features.
+        """
         clip, (height, width) = features.shape[:2], features.shape[-2:]
-        small = F.interpolate(
-            pixels.flatten(0, 1), size=(2 * height, 2 * width), mode="bilinear", antialias=True, align_corners=False
-        )
+        frames, size = pixels.flatten(0, 1).float(), (2 * height, 2 * width)
+        small = F.interpolate(frames, size=size, mode="bilinear", antialias=True, align_corners=False)
         with torch.no_grad():
-            maps = motion_maps(small.mean(dim=1, keepdim=True).unflatten(0, clip)).to(features)
-        hidden_states = self.stem(torch.cat([maps.flatten(0, 1), small * 2 - 1], dim=1)).relu()
+            maps = motion_maps(small.mean(dim=1, keepdim=True).unflatten(0, clip))
+        seen = torch.cat([maps.flatten(0, 1), small * 2 - 1], dim=1).to(features.dtype)
+        hidden_states = self.stem(seen).relu()
         hidden_states = self.mix(torch.cat([features.flatten(0, 1), hidden_states], dim=1))
         hidden_states = self.near(self.norm(hidden_states).relu())
         hidden_states = self.wide(self.between(hidden_states).relu())

@@ -341,7 +341,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             hidden_states: the scaled state u_t, (B, F, 3, sH, sW).
             timestep: () or (B,), 0 to the trained number of steps - 1.
             low_res: y, the LR frames at HR size, (B, G, 3, sH, sW) in [-1, 1]. G is F, or more where y of frames
-                before and after the clip is given, too; motion compensation looks at `reach` of them.
+                before and after the clip is given, too; motion compensation looks at `reach` of them. The result has
+                its dtype: in float32 what comes from y stays in float32, whatever the dtype of the network.
             tokens: frame-wise semantic tokens O (B, F, K, E); None switches the semantics off for this call.
             features: segmentation features P (B, F, P, h, w); given if and only if `tokens` is.
             clip_tokens: clip-wise semantic tokens O_c (B, K, E); None switches off what needs them.
@@ -379,7 +380,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
 
         # 0. timestep, and semantics that all levels share
         timestep = torch.as_tensor(timestep, device=hidden_states.device).expand(batch_size)
-        embedding = self.time_embedding(self.time_proj(timestep).to(hidden_states.dtype))
+        embedding = self.time_embedding(self.time_proj(timestep).to(self.dtype))
         embedding = F.silu(embedding).repeat_interleave(num_frames, dim=0)  # (B*F, E)
         if self.token_proj is None or tokens is None:
             tokens = features = clip_tokens = None
@@ -401,7 +402,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         levels = self.config.wavelet_levels
         y = low_res[:, first_frame : first_frame + num_frames]
         bands = [wavelet_packet(x.flatten(0, 1), levels) for x in (y, hidden_states)]
-        y_bands, features_in = bands[0], torch.cat(bands, dim=1)  # (B*F, 3 * 4^k or 6 * 4^k, sH / 2^k, sW / 2^k)
+        y_bands, features_in = bands[0], torch.cat(bands, dim=1).to(self.dtype)  # (B*F, 3 or 6 * 4^k, sH/2^k, sW/2^k)
         if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
             features_in = features_in.contiguous(memory_format=torch.channels_last)
         sample = self.conv_in(features_in)
@@ -410,7 +411,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             frames = range(first_frame, first_frame + num_frames)
             moved = [self.conv_moved(self._moved(low_res, flow, t).to(features_in)) for t in frames]
             sample = sample + torch.stack(moved, dim=1).flatten(0, 1)
-        refill = y_bands[:, :3] / 2**levels  # the low band of y: LR frames, in [-1, 1]
+        refill = (y_bands[:, :3] / 2**levels).to(self.dtype)  # the low band of y: LR frames, in [-1, 1]
 
         # 2. encoder
         skips = []
@@ -433,7 +434,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         # 4. back to pixels
         residual = self.conv_out(F.silu(self.conv_norm_out(sample)))
         residual = self.config.residual_scale * inverse_wavelet_packet(residual, levels)
-        output = y + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames)
+        output = y + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames).to(y.dtype)
 
         new_memory = None
         if update_memory and self.memory is not None and memory is not None:

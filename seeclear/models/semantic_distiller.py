@@ -180,7 +180,8 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         """Distils one clip.
 
         Args:
-            low_res: LR frames (B, F, 3, H, W) in [-1, 1], whole frames of any size.
+            low_res: LR frames (B, F, 3, H, W) in [-1, 1], whole frames of any size; float32 is best, whatever the
+                dtype of the weights.
             vocabulary_embeddings: F_txt (V, text_dim), of an open vocabulary or of the stored entries wanted
                 (`embed_vocabulary`); all stored entries if None.
             return_dict: a [`SemanticDistillerOutput`] or a tuple of its fields.
@@ -314,15 +315,17 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         return rows, columns
 
     def preprocess(self, low_res: Tensor) -> Tensor:
-        """(B, F, 3, H, W) in [-1, 1] -> at the working size and normalised by ImageNet's statistics."""
-        frames = low_res.flatten(0, 1)
+        """(B, F, 3, H, W) in [-1, 1] -> at the working size and normalised by ImageNet's statistics, in the weights'
+        dtype. On the way it is float32: PyTorch has no antialiased resizing in bfloat16 on CPUs.
+        """
+        frames = low_res.flatten(0, 1).float()
         size = self.working_size(*frames.shape[-2:])
         if size != tuple(frames.shape[-2:]):
             shrinks = size[0] * size[1] < frames.shape[-2] * frames.shape[-1]
             frames = F.interpolate(frames, size=size, mode="bicubic", align_corners=False, antialias=shrinks)
         mean = torch.tensor(_IMAGENET_MEAN, device=frames.device, dtype=frames.dtype)[:, None, None]
         std = torch.tensor(_IMAGENET_STD, device=frames.device, dtype=frames.dtype)[:, None, None]
-        return (((frames + 1) / 2 - mean) / std).unflatten(0, low_res.shape[:2])
+        return (((frames + 1) / 2 - mean) / std).unflatten(0, low_res.shape[:2]).to(self.dtype)
 
 
 def _check_names(names: Sequence[str]) -> None:

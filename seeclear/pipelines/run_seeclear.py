@@ -107,7 +107,7 @@ class SeeClearRun:
         low_res = clip.surroundings.to(pipe._execution_device) * 2 - 1
         padded = pad_frames(low_res, self.multiple_of)
         clip_frames = padded.narrow(1, clip.first_frame, clip.num_frames)
-        distilled = pipe.semantic_distiller(clip_frames.to(pipe.semantic_distiller.dtype), self.vocabulary_embeddings)
+        distilled = pipe.semantic_distiller(clip_frames, self.vocabulary_embeddings)
         dtype = pipe.pixel_condenser.dtype
         height, width = padded.shape[-2:]
         features, cell = align_features(distilled.features, height, width, self.multiple_of)
@@ -127,7 +127,6 @@ class SeeClearRun:
 
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
         pipe, scheduler = self.pipe, self.scheduler
-        dtype = pipe.pixel_condenser.dtype
         surroundings = self._enlarge(context, tile)
         first = context.clip.first_frame
         y = surroundings.narrow(1, first, context.clip.num_frames)
@@ -142,9 +141,9 @@ class SeeClearRun:
             gathers = last and tile.weights is not None and pipe.pixel_condenser.memory is not None
             with _decoder_features(pipe.pixel_condenser) if gathers else nullcontext() as pyramid:
                 output = pipe.pixel_condenser(
-                    scheduler.scale_model_input(latents, t).to(dtype),
+                    scheduler.scale_model_input(latents, t),
                     t,
-                    surroundings.to(dtype),
+                    surroundings,
                     tokens=context.tokens,
                     features=features,
                     clip_tokens=context.clip_tokens,

@@ -121,7 +121,7 @@ class SemanticLensRun:
         if not self.pipe.semantic_lens.needs_semantics:
             return _ClipContext(low_res, {}, flow)
         distiller = self.pipe.semantic_distiller
-        return _ClipContext(low_res, semantics_of(distiller(low_res.to(distiller.dtype))), flow)
+        return _ClipContext(low_res, semantics_of(distiller(low_res)), flow)
 
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
         restored = upscale_tile(self.pipe.semantic_lens, context.low_res, context.semantics, tile, flow=context.flow)

@@ -21,7 +21,7 @@ def token_ious(distiller: SemanticDistiller, clip: AnnotatedClip, clip_length: i
     for start in range(0, len(clip.frames), clip_length):
         first = max(0, min(start, len(clip.frames) - clip_length))  # the last clip is filled up backwards
         new = slice(start - first, None)
-        low_res = clip.frames[first : first + clip_length].to(distiller.device, distiller.dtype) / 127.5 - 1
+        low_res = clip.frames[first : first + clip_length].to(distiller.device) / 127.5 - 1
         target = clip.masks[first : first + clip_length, 0].float() > 0.5
         output = distiller(low_res[None])
         size = (target.shape[-2], target.shape[-1])

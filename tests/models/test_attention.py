@@ -163,6 +163,20 @@ def test_channel_attention_holds_in_half_precision(randomize: Callable[[nn.Modul
         torch.testing.assert_close(half.float(), attention(hidden), rtol=0.02, atol=0.3)
 
 
+def test_attention_trains_in_half_precision_as_in_full(randomize: Callable[[nn.Module], nn.Module]) -> None:
+    """Within bfloat16's precision, and in its dtype outside."""
+    attention = randomize(WindowSelfAttention(32, 16, 4, shift=True, multi_frame=True))
+    hidden = _random(2, 32, 8, 8).requires_grad_()
+    expected = attention(hidden, 2)
+    wanted = torch.autograd.grad(expected.square().sum(), hidden)[0]
+    half = copy.deepcopy(attention).bfloat16()
+    result = half(hidden.bfloat16(), 2)
+    assert result.dtype == torch.bfloat16
+    made = torch.autograd.grad(result.float().square().sum(), hidden)[0]
+    assert (result.float() - expected).abs().mean() < 0.02 * expected.abs().mean()
+    assert (made - wanted).abs().mean() < 0.05 * wanted.abs().mean()
+
+
 def test_cross_attention_ignores_the_order_of_its_tokens(randomize: Callable[[nn.Module], nn.Module]) -> None:
     attention = randomize(PixelCrossAttention(32, 24, 16))
     hidden, context = _random(2, 32, 3, 4), _random(2, 5, 24)

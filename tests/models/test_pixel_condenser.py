@@ -232,6 +232,12 @@ def test_memory_format_and_half_precision(condenser: PixelCondenser) -> None:
     result = condenser.bfloat16()(**half).sample
     assert result.dtype == torch.bfloat16
     assert (result - expected).abs().mean() < 0.05 * expected.abs().mean()
+    full = {name: inputs[name] for name in ("hidden_states", "low_res")}  # y stays as exact as it is given
+    result = condenser(**half | full).sample
+    assert result.dtype == torch.float32
+    y, num_frames = inputs["low_res"], inputs["hidden_states"].shape[1]
+    assert y.shape[1] == num_frames
+    assert (result - expected).abs().mean() < 0.05 * (expected - y).abs().mean()
 
 
 def test_gradient_checkpointing_gives_the_same_gradients(condenser: PixelCondenser) -> None:

@@ -159,13 +159,19 @@ def test_offloaded_weights_come_back_for_the_vocabulary(distiller: SemanticDisti
     assert torch.equal(distiller.embed_vocabulary(["stuff"]), expected)
 
 
+@pytest.mark.parametrize("motion", [False, True])
+@pytest.mark.parametrize("given", [torch.float32, torch.bfloat16])
 @torch.no_grad()
-def test_half_precision(distiller: SemanticDistiller) -> None:
-    clip = _clip(1, 2, 3, 16, 16)
-    output = distiller(clip)
-    half = distiller.to(torch.bfloat16)(clip.bfloat16())
-    assert half.tokens.dtype == half.clip_masks.dtype == torch.bfloat16
-    assert (half.features.float() - output.features).abs().mean() < 0.1 * output.features.abs().mean()
+def test_half_precision(given: torch.dtype, motion: bool, small_distiller_config: dict[str, Any]) -> None:
+    """Of frames that are made smaller, too, in float32 or in the dtype of the weights."""
+    torch.manual_seed(0)
+    distiller = SemanticDistiller(**small_distiller_config | {"motion": motion}).eval()
+    for size in ((16, 16), (150, 210)):
+        clip = _clip(1, 2, 3, *size)
+        output = distiller.float()(clip)
+        half = distiller.to(torch.bfloat16)(clip.to(given))
+        assert half.tokens.dtype == half.clip_masks.dtype == torch.bfloat16
+        assert (half.features.float() - output.features).abs().mean() < 0.1 * output.features.abs().mean()
 
 
 def test_every_weight_learns(small_distiller_config: dict[str, Any]) -> None:
