@@ -344,7 +344,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
             hidden = self._run(self.attention, hidden, num_frames)
         residual = F.pixel_shuffle(self.conv_out(self.reconstruction(hidden)), self.config.scale)
         residual = residual[..., : self.config.scale * height, : self.config.scale * width]
-        sample = enlarged + residual.unflatten(0, (batch_size, num_frames)).to(enlarged.dtype)
+        sample = (enlarged + residual.unflatten(0, (batch_size, num_frames))).to(enlarged.dtype)
         return SemanticLensOutput(sample=sample) if return_dict else (sample,)
 
     def _check_semantics(
@@ -451,7 +451,8 @@ class SemanticLens(ModelMixin, ConfigMixin):
             shared = (semantics.rows, semantics.columns, semantics.clip_tokens)
             made[t] = support = self._run(branch, own, queries, modulation, support, keys, *motion, *shared)
             keys = frame_keys
-        return torch.stack([made[t] for t in range(num_frames)], dim=1).flatten(0, 1)
+        in_order = torch.stack([made[t].permute(0, 2, 3, 1) for t in range(num_frames)], dim=1)  # stays channels last
+        return in_order.flatten(0, 1).permute(0, 3, 1, 2)
 
     def _run(self, module: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

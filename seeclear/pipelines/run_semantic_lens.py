@@ -126,7 +126,7 @@ class SemanticLensRun:
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
         restored = upscale_tile(self.pipe.semantic_lens, context.low_res, context.semantics, tile, flow=context.flow)
         self.report()
-        return ((restored + 1) / 2).clamp(0, 1)
+        return restored.add_(1).div_(2).clamp_(0, 1)
 
     def end_clip(self, context: _ClipContext) -> dict[str, Tensor]:
         """Nothing is carried to the next clip."""

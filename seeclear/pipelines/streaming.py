@@ -162,7 +162,7 @@ class ClipRestorer(Protocol[Context]):
         """Prepares what all tiles of the clip share."""
 
     def restore_tile(self, context: Context, tile: Tile) -> Tensor:
-        """HR frames of a tile (B, F, 3, s * height, s * width) in [0, 1], on any device."""
+        """HR frames of a tile (B, F, 3, s * height, s * width) in [0, 1], on any device; they are no one else's."""
 
     def end_clip(self, context: Context) -> dict[str, Tensor]:
         """The state that the next clip of the scene is given; called after the last tile."""
@@ -300,7 +300,7 @@ def restore_clip(
     if len(rows) == len(columns) == 1:
         restored = restorer.restore_tile(context, Tile(0, rows[0].stop, 0, columns[0].stop))
         canvas = restored[:, first:, :, : scale * height, : scale * width].float().cpu()
-        return canvas.clamp(0, 1), restorer.end_clip(context)
+        return canvas.clamp_(0, 1), restorer.end_clip(context)
 
     # for every row and column of tiles: its window, its weights in LR pixels and in HR pixels
     tile_rows, tile_columns = (
