@@ -122,7 +122,7 @@ class Trainer(TrainingLoop):
             cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
         num_clips = model.num_clips if self.args.prior_frames is None else 1
-        self.prior = TrainingPrior(prior, cache, num_clips, self.accelerator.device)
+        self.prior = TrainingPrior(prior, cache, num_clips, self.accelerator.device, self.accelerator.autocast)
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64
@@ -173,7 +173,9 @@ class Trainer(TrainingLoop):
             return prediction.new_zeros(())
         frames = prediction[rows, chosen[rows]], x0[rows, chosen[rows]]
         frames = sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
-        return self.lpips(*frames).sum() / len(x0)
+        with self.accelerator.autocast():
+            predicted, true = (self.lpips.features(images) for images in frames)
+        return self.lpips.distance(predicted, true).sum() / len(x0)
 
     def finished_pipeline(self) -> SeeClearPipeline:
         model = self.averaged_model().eval()
@@ -226,7 +228,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     if args.gradient_checkpointing:
         model.pixel_condenser.enable_gradient_checkpointing()
 
-    def step(network: Callable[..., Any]) -> Tensor:
+    def step(network: Callable[..., Any], autocast: Callable[[], AbstractContextManager[Any]]) -> Tensor:
         clips, side = (args.train_batch_size, model.num_clips * args.num_frames), args.resolution
         x0, noisy = (torch.rand(*clips, 3, side, side) for _ in range(2))
         seen = clips[1] if args.prior_frames is None or pipeline.prior is not None else args.prior_frames
@@ -243,7 +245,9 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         if lpips is not None:
             size = min(args.lpips_crop_size or side, side)
             frames = (frames[:, 0, :, :size, :size] for frames in (prediction, x0))
-            loss = loss + args.lpips_weight * lpips(*frames).mean()
+            with autocast():
+                predicted, true = (lpips.features(images) for images in frames)
+            loss = loss + args.lpips_weight * lpips.distance(predicted, true).mean()
         return loss
 
     return StepPlan(components, model, step)

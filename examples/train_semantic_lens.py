@@ -154,7 +154,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     # weights of resizing depend on values, and are kept
     imresize(torch.zeros(1, args.resolution // 4, args.resolution // 4), scale=lens.config.scale)
 
-    def step(network: Callable[..., Any]) -> Tensor:
+    def step(network: Callable[..., Any], _: object) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution
         x0, low_res = torch.rand(*clips, 3, side, side), torch.rand(*clips, 3, side // 4, side // 4)
         semantics = {}

@@ -197,10 +197,13 @@ class LPIPS(FeatureMetric):
         self._freeze()
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The features of the five stages, of unit length along the channels."""
+        """The features of the five stages, of unit length along the channels, in the dtype of the weights; within
+        autocast the convolutions alone are in its dtype.
+        """
         _check_images(images)
         normalised = (images.to(self.mean.dtype) - self.mean) / self.std
         features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+        features = [f.to(self.mean.dtype) for f in features]
         return [f / (torch.linalg.vector_norm(f, dim=1, keepdim=True) + 1e-10) for f in features]
 
     def distance(self, features: list[Tensor], reference: list[Tensor]) -> Tensor:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +41,13 @@ class StepPlan:
     Attributes:
         components: all networks in memory, by name.
         model: what the optimiser and the moving average work on.
-        step: makes inputs of the right shapes, calls `model` in the way it is given, and gives the loss.
+        step: makes inputs of the right shapes, calls `model` in the way it is given, and gives the loss; what else is
+            computed in mixed precision it computes in the context that the second argument makes.
     """
 
     components: Mapping[str, nn.Module]
     model: nn.Module
-    step: Callable[[Callable[..., Any]], Tensor]
+    step: Callable[[Callable[..., Any], Callable[[], AbstractContextManager[Any]]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def measure_step(plan: StepPlan, precision: torch.dtype | None = None, batches: 
 
     Args:
         plan: its networks may be real or, inside a FakeTensorMode, without contents.
-        precision: of the operators that autocast lowers, inside `plan.model` alone as accelerate does it; None: none.
+        precision: of the operators that autocast lowers, inside `plan.model` as accelerate does it and where the step
+            asks for it; None: none.
         batches: whose gradients are added up in an optimiser step; from the second on they are there all the time.
     """
     own = {
@@ -117,14 +120,17 @@ def measure_step(plan: StepPlan, precision: torch.dtype | None = None, batches: 
             saved[storage._cdata] = storage
         return tensor
 
+    def lowered() -> torch.autocast:
+        return torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None)
+
     def call(*inputs: Any, **named: Any) -> Any:
-        with torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None):
+        with lowered():
             return convert_to_fp32(plan.model(*inputs, **named))
 
     with _AliveBytes(own) as counter:
         for _ in range(min(batches, 2)):
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                loss = plan.step(call)
+                loss = plan.step(call, lowered)
             kept = sum(storage.nbytes() for storage in saved.values())
             saved.clear()
             loss.backward()

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import ModelMixin
@@ -73,16 +76,23 @@ class TrainingPrior:
         semantics: of the crops; a [`LensSemantics`] where `model` is a [`SemanticLens`] that needs them.
         num_clips: consecutive clips in a training sample; the prior sees them one by one, as in use.
         device: where to run it.
+        autocast: makes the context in which it runs, for mixed precision.
     """
 
     def __init__(
-        self, model: ModelMixin | None, semantics: SemanticsCache, num_clips: int, device: torch.device | str = "cpu"
+        self,
+        model: ModelMixin | None,
+        semantics: SemanticsCache,
+        num_clips: int,
+        device: torch.device | str = "cpu",
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.model = None if model is None else model.requires_grad_(False).eval().to(device)
         if isinstance(model, SemanticLens):
             model.to(memory_format=torch.channels_last)  # as in use
         self.semantics = semantics
         self.num_clips = num_clips
+        self.autocast = autocast
 
     @torch.no_grad()
     def __call__(self, low_res: Tensor, places: Tensor, used: Tensor | None = None) -> Tensor:
@@ -111,9 +121,12 @@ class TrainingPrior:
                 known = {}
                 if isinstance(self.semantics, LensSemantics):
                     known = self.semantics.semantics(clip, clip_places)
-                enlarged.append(self.model(clip, **known).sample.float())
+                with self.autocast():
+                    restored = self.model(clip, **known).sample
             else:
-                enlarged.append(self.model(clip.to(self.model.dtype)).float())
+                with self.autocast():
+                    restored = self.model(clip.to(self.model.dtype))
+            enlarged.append(restored.float())
         return torch.cat(enlarged, dim=1)
 
 

@@ -180,6 +180,21 @@ def test_equal_images_are_at_distance_zero_and_losses_have_gradients(weights: Pa
         assert flat.grad is not None and flat.grad.isfinite().all()
 
 
+def test_lpips_in_mixed_precision(weights: Path, images: Tensor) -> None:
+    """The convolutions alone are lowered: the distance stays float32 and near, and so does its gradient."""
+    metric = LPIPS(weights)
+    image, other = images[0].clone().requires_grad_(), images[1]
+    expected = metric(image, other)
+    wanted = torch.autograd.grad(expected.sum(), image)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        features, reference = metric.features(image), metric.features(other)
+    distance = metric.distance(features, reference)
+    assert distance.dtype == torch.float32
+    torch.testing.assert_close(distance, expected, rtol=0.02, atol=0)
+    made = torch.autograd.grad(distance.sum(), image)[0]
+    assert 0.95 < torch.cosine_similarity(made.flatten(), wanted.flatten(), dim=0) < 1
+
+
 def test_missing_and_wrong_files(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'lpips_vgg16.npz' are needed, but there is no file .*missing"):
         LPIPS(tmp_path / "missing")

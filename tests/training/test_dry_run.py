@@ -1,6 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import argparse
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -40,13 +41,17 @@ class Chain(nn.Module):
         return hidden_states
 
 
-def plan(recompute: bool = False) -> StepPlan:
+def plan(recompute: bool = False, judge: nn.Module | None = None) -> StepPlan:
     model = Chain(recompute)
 
-    def step(network: Callable[..., Any]) -> Tensor:
-        return network(torch.rand(BATCH, SIDE)).sum()
+    def step(network: Callable[..., Any], autocast: Callable[[], AbstractContextManager[Any]]) -> Tensor:
+        hidden_states = network(torch.rand(BATCH, SIDE))
+        if judge is None:
+            return hidden_states.sum()
+        with autocast():
+            return judge(hidden_states).sum()
 
-    return StepPlan({"chain": model}, model, step)
+    return StepPlan({"chain": model} | ({} if judge is None else {"judge": judge}), model, step)
 
 
 def test_counts_by_hand() -> None:
@@ -74,6 +79,17 @@ def test_bf16_keeps_half_and_the_lowered_weights() -> None:
     with FakeTensorMode():
         memory = measure_step(plan(), torch.bfloat16)
     assert memory.saved == 5 * ACTIVATION / 2 + 3 * WEIGHT / 2  # the first layer's is needed for no gradient
+
+
+def test_what_the_step_computes_in_mixed_precision_counts_so() -> None:
+    """A sigmoid of the output, after one more layer: kept is that layer's weight and input, lowered, and what it
+    gave.
+    """
+    judge = nn.Sequential(nn.Linear(SIDE, SIDE, bias=False), nn.Sigmoid()).requires_grad_(False)
+    for precision, size in ((None, 1), (torch.bfloat16, 0.5)):
+        alone, judged = (measure_step(plan(judge=module), precision).saved for module in (None, judge))
+        weight = 0 if precision is None else WEIGHT / 2  # the network's own are not counted
+        assert judged - alone == size * ACTIVATION + weight
 
 
 def test_gradients_of_the_batches_before_stay() -> None:

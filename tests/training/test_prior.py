@@ -1,5 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +88,16 @@ def test_a_crop_of_a_whole_frame_gets_what_the_pipeline_starts_from(
     y = prior(low_res.flip(1), backwards)
     expected = _in_use(pipe, low_res.flip(1))
     assert (y - expected).abs().max() < 1e-3 * (expected - bicubic.flip(1)).abs().max()
+
+
+def test_mixed_precision_is_the_models_alone(pipe: SeeClearPipeline, source: FrameFolder) -> None:
+    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
+    low_res, place = _low_res(source, [1, 2, 3]), torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, 0]])
+    expected, bicubic = TrainingPrior(pipe.prior, semantics, num_clips=1)(low_res, place), imresize(low_res, scale=4)
+    autocast = partial(torch.autocast, "cpu", torch.bfloat16)
+    y = TrainingPrior(pipe.prior, semantics, num_clips=1, autocast=autocast)(low_res, place)
+    assert y.dtype == torch.float32
+    assert 0 < (y - expected).abs().mean() < 0.05 * (expected - bicubic).abs().mean()
 
 
 @pytest.mark.parametrize("backwards", [0, 1])
