@@ -25,6 +25,7 @@ from seeclear.schedulers import BlurringResShiftScheduler
 
 from .noise import VideoNoise
 from .run_semantic_lens import semantics_of, upscale_tile
+from .shared_flow import SharedFlow
 from .streaming import Clip, Tile, crop_tile, pad_frames
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class SeeClearRun:
     report: Callable[[], object] = lambda: None
     vocabulary_embeddings: Tensor | None = None
 
+    def __post_init__(self) -> None:
+        self._flow = SharedFlow(self.pipe.pixel_condenser.estimate_flow)
+        prior = self._prior
+        self._prior_flow = SharedFlow(prior.estimate_flow) if isinstance(prior, SemanticLens) else None
+
     @property
     def scale(self) -> int:
         return self.pipe.scale
@@ -122,7 +128,7 @@ class SeeClearRun:
             cell,
             clip_tokens=distilled.clip_tokens.to(dtype),
             memory=None if memory is None else memory.to(low_res.device),
-            flow=pipe.pixel_condenser.estimate_flow(padded),
+            flow=self._flow(padded, clip.start - clip.first_frame),
         )
 
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
@@ -223,8 +229,8 @@ class SeeClearRun:
         model = self._prior
         if isinstance(model, SemanticLens):
             semantics = semantics_of(context.distilled) if model.needs_semantics else {}
-            if context.prior_flow is None:
-                context.prior_flow = model.estimate_flow(low_res)
+            if context.prior_flow is None and self._prior_flow is not None:
+                context.prior_flow = self._prior_flow(low_res, context.clip.start)
             return upscale_tile(model, low_res, semantics, tile, context.size, context.prior_flow)
         height, width = low_res.shape[-2:]
         margin = PRIOR_MARGIN if model is None else 0

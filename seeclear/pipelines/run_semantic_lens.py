@@ -16,6 +16,7 @@ from seeclear.models import SemanticLens
 from seeclear.models.lens_modules import PATCH
 from seeclear.models.semantic_distiller import SemanticDistillerOutput
 
+from .shared_flow import SharedFlow
 from .streaming import Clip, Tile, crop_tile
 
 if TYPE_CHECKING:
@@ -89,6 +90,9 @@ class SemanticLensRun:
     pipe: "SemanticLensPipeline"
     report: Callable[[], object] = lambda: None
 
+    def __post_init__(self) -> None:
+        self._flow = SharedFlow(self.pipe.semantic_lens.estimate_flow)
+
     @property
     def scale(self) -> int:
         return self.pipe.scale
@@ -117,7 +121,7 @@ class SemanticLensRun:
 
     def begin_clip(self, clip: Clip) -> _ClipContext:
         low_res = clip.frames.to(self.pipe._execution_device) * 2 - 1
-        flow = self.pipe.semantic_lens.estimate_flow(low_res)
+        flow = self._flow(low_res, clip.start)
         if not self.pipe.semantic_lens.needs_semantics:
             return _ClipContext(low_res, {}, flow)
         distiller = self.pipe.semantic_distiller
