@@ -2,6 +2,7 @@
 """On which clips of a batch the training script works out its perceptual loss."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -23,7 +24,10 @@ def perceptual_loss(train_seeclear: ModuleType, limit: int | None) -> tuple[Tens
     """The loss of four clips of one-valued errors 1, 2, 3, 4, and its gradient to the prediction."""
     trainer = SimpleNamespace(
         args=SimpleNamespace(lpips_max_timestep=limit, lpips_crop_size=16),
-        lpips=lambda prediction, target: (prediction - target).mean(dim=(1, 2, 3)),
+        lpips=SimpleNamespace(
+            features=lambda images: images, distance=lambda ours, theirs: (ours - theirs).mean(dim=(1, 2, 3))
+        ),
+        accelerator=SimpleNamespace(autocast=nullcontext),
     )
     target = torch.zeros(4, 2, 3, 24, 24)
     prediction = (target + torch.arange(1.0, 5.0).reshape(4, 1, 1, 1, 1)).requires_grad_()
