@@ -200,9 +200,11 @@ class H264Compression:
         """(F, H, W, 3) with even sides to F images (H, W, 3)."""
         import av
 
+        from seeclear.video.codecs import repeatable_x264
+
         encoder = av.CodecContext.create("libx264", "w")
         encoder.height, encoder.width = images.shape[1:3]
-        encoder.pix_fmt, encoder.options = "yuv420p", options
+        encoder.pix_fmt, encoder.options = "yuv420p", options | repeatable_x264()
         encoder.framerate, encoder.time_base = Fraction(25), Fraction(1, 25)
         packets = []
         for i, image in enumerate(images):

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
+import torch
 
 from seeclear.video.color import FULL_RANGE, LIMITED_RANGE, MATRICES, UNSPECIFIED, default_matrix
 from seeclear.video.pixels import readable_layout
@@ -211,9 +212,18 @@ def encoder_options(properties: VideoProperties, settings: EncodeSettings) -> tu
         options["auto-alt-ref"] = "0"  # libvpx cannot have both
     if codec.name == "h264" and _is_large(properties):
         options["rc-lookahead"] = str(_LARGE_FRAME_LOOKAHEAD)
+    if codec.name == "h264":
+        options |= repeatable_x264()
     if codec.name == "prores":
         options["profile"] = "4444" if properties.pix_fmt.startswith(("yuv444", "yuva444")) else "hq"
     return codec, options
+
+
+def repeatable_x264() -> dict[str, str]:
+    """Options with which libx264 codes the same frames to the same bytes. Its routines for AVX-512 (core 165) weigh
+    blocks by memory that was never written where a row has no multiple of 16 of them, so those for AVX2 are used.
+    """
+    return {"x264-params": "asm=avx2"} if torch.backends.cpu.get_cpu_capability() == "AVX512" else {}
 
 
 def encoder_threads(properties: VideoProperties) -> int:

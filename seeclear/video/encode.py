@@ -29,6 +29,8 @@ from seeclear.video.properties import VideoProperties
 
 # Units of time in a part: a frame's time stamp is its number.
 PART_TIME_BASE = Fraction(1, 1000)
+# Frames of H.264 and H.265 are coded at most so many before they are shown.
+_MOST_REORDERED = 16
 
 
 def encode_part(
@@ -157,6 +159,7 @@ class _VideoSink:
         if properties.has_alpha and codec.name == "vp9":
             self._stream.metadata["alpha_mode"] = "1"
         self._tick = 1 / rate
+        self._packets = 0
 
     def write(self, rgb: np.ndarray, alpha: np.ndarray | None, index: int) -> None:
         frame = make_frame(rgb, alpha, self._properties)
@@ -170,17 +173,14 @@ class _VideoSink:
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
-            # one unit a frame, so that the rounding of Matroska's clock cannot mix up any order
-            packet.pts, packet.dts = (
-                self._number(packet.pts, packet.time_base),
-                self._number(packet.dts, packet.time_base),
-            )
+            # One unit a frame, so that the rounding of Matroska's clock cannot mix up any order. The encoder's time of
+            # decoding is not used (Matroska stores none): for one or two frames x265 gives memory it never wrote.
+            packet.pts = round((packet.pts or 0) * packet.time_base / self._tick)
+            packet.dts = self._packets - _MOST_REORDERED
             packet.duration = 1
             packet.time_base = PART_TIME_BASE
             self._container.mux(packet)
-
-    def _number(self, time: int | None, base: Fraction) -> int:
-        return round((time or 0) * base / self._tick)
+            self._packets += 1
 
 
 class _ImageSink:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from seeclear.video.codecs import (
     CODECS,
@@ -160,3 +161,27 @@ def test_every_format_an_encoder_is_said_to_take(tmp_path: Path, name: str) -> N
             assert reader.properties.bit_depth == depth
             for frame in reader.frames():
                 assert np.abs(frame.rgb - grey).mean() < 0.02, pix_fmt
+
+
+@pytest.mark.parametrize(("codec", "num_frames"), [("h264", 6), ("h265", 1), ("h265", 2), ("h265", 6)])
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path, codec: str, num_frames: int) -> None:
+    """Whatever the memory held before: x264 for AVX-512 and x265 for few frames read some that was never written."""
+    numbers = np.random.default_rng(0)
+    picture = numbers.random((8, 41, 3), np.float32).repeat(12, 0).repeat(8, 1)
+    frames = [picture[:, index : index + 320] for index in range(num_frames)]
+    properties = output_properties(source(), tmp_path / "a.mkv", (96, 320), EncodeSettings(codec))
+    seen, garbage = set(), []
+    for _ in range(16):
+        garbage = [
+            np.full(numbers.integers(1, 1 << 18), numbers.integers(256), np.uint8) for _ in garbage or range(16)
+        ]
+        encode_part(tmp_path / "part", [(frame, None) for frame in frames], properties, EncodeSettings(codec))
+        seen.add((tmp_path / "part").read_bytes())
+    assert len(seen) == 1
+
+
+def test_x264_does_without_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    properties = output_properties(source(), Path("a.mp4"), (96, 320))
+    for capability, expected in (("AVX512", "asm=avx2"), ("AVX2", None), ("DEFAULT", None)):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
+        assert encoder_options(properties, EncodeSettings())[1].get("x264-params") == expected
