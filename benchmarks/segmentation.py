@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--instance_list", type=Path, default="examples/configs/reference_instances.json")
     parser.add_argument("--clips", nargs="*", default=[], help="names of annotated clips")
     parser.add_argument("--distillers", nargs="*", default=[], help="folders of saved distillers, or 'random'")
+    parser.add_argument("--refine", action="store_true", help="refine the masks, as `seeclear segment` does")
     parser.add_argument("--condenser", help="a pipeline whose times are measured")
     parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
     args = parser.parse_args()
@@ -89,7 +90,7 @@ def main() -> None:
         for name in args.clips
     ]
     for name in args.distillers if clips else []:
-        result[name] = segmentation_figures(load(name), clips)
+        result[name] = segmentation_figures(load(name), clips, args.refine)
         print(f"| {name} |", " | ".join(f"{key} {value:.3f}" for key, value in result[name].items()), "|")
     if args.condenser is not None:
         result["seconds"] = shares(args.condenser)

@@ -104,7 +104,7 @@ def segment_clips(
     for start, clip, num_new in _clips(frames, clip_length):
         pixels = torch.from_numpy(np.stack(clip)).permute(0, 3, 1, 2)
         low_res = pixels.to(distiller.device) / 127.5 - 1
-        output = distiller(low_res[None])
+        output = distiller(low_res[None], refine=True)
         tokens, scores, masks = (value[0].float().cpu() for value in (output.tokens, output.scores, output.masks))
         clip_tokens, clip_masks = (value[0].float().cpu() for value in (output.clip_tokens, output.clip_masks))
         identities = tracker(start, clip_tokens, clip_masks > 0)

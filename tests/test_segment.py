@@ -36,8 +36,8 @@ class SeesColours:
     def __init__(self) -> None:
         self.clips = 0
 
-    def __call__(self, low_res: Tensor) -> SimpleNamespace:
-        assert low_res.ndim == 5 and low_res.min() >= -1 and low_res.max() <= 1
+    def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
+        assert refine and low_res.ndim == 5 and low_res.min() >= -1 and low_res.max() <= 1
         pixels = low_res[0, :, :, ::2, ::2]  # (F, 3, h, w)
         inside = 20 * pixels  # bright in its channel, dark elsewhere
         rest = -20 * pixels.amax(dim=1, keepdim=True)
@@ -155,8 +155,8 @@ def test_what_is_unlike_is_a_new_object() -> None:
     """After a cut, everything is elsewhere; without a shared look the tokens are others as well."""
 
     class Changes(SeesColours):
-        def __call__(self, low_res: Tensor) -> SimpleNamespace:
-            output = super().__call__(low_res)
+        def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
+            output = super().__call__(low_res, refine)
             output.clip_tokens = output.clip_tokens * (1 if self.clips == 1 else -1)
             return output
 
@@ -189,8 +189,9 @@ def test_with_a_real_distiller() -> None:
     ).eval()
     first, second = segment_clips(distiller, make_frames(5), 3, threshold=0.0)
     assert first.tokens.shape == (3, 4, 16) and second.tokens.shape == (2, 4, 16)
-    assert first.clip_masks.shape == (3, 3, *first.masks.shape[-2:])
-    expected = distiller(torch.from_numpy(make_frames(5)[2:]).permute(0, 3, 1, 2)[None].float() / 127.5 - 1)
+    assert first.clip_masks.shape == (3, 3, HEIGHT, WIDTH) and first.masks.shape == (3, 4, HEIGHT, WIDTH)
+    low_res = torch.from_numpy(make_frames(5)[2:]).permute(0, 3, 1, 2)[None].float() / 127.5 - 1
+    expected = distiller(low_res, refine=True)
     torch.testing.assert_close(second.clip_tokens, expected.clip_tokens[0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(second.masks, expected.masks[0, 1:], rtol=1e-4, atol=1e-4)
     assert set(second.objects.unique().tolist()) <= {0, *second.identities.tolist()}

@@ -39,12 +39,14 @@ class Segmenter(nn.Module):
         query_dim: D_q.
         feature_dim: D_p.
         size: the height and width that the frames must have; None: any multiples of `STRIDE`.
+        masks_are_products: whether the masks are the products of queries and pixel features.
     """
 
     num_queries: int
     query_dim: int
     feature_dim: int
     size: tuple[int, int] | None = None
+    masks_are_products: bool = False
 
     def forward(self, pixels: Tensor) -> Segmentation:
         raise TypeError(f"{type(self).__name__} does not define how it segments")
@@ -52,6 +54,8 @@ class Segmenter(nn.Module):
 
 class Mobile(Segmenter):
     """[`MobileSegmenter`], the default's. Arguments: its own."""
+
+    masks_are_products = True
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()

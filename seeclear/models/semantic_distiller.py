@@ -20,7 +20,8 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from .instance_tokens import InstanceEncoderDecoder
-from .motion import MotionHead
+from .mask_refinement import refine_masks
+from .motion import MotionHead, clip_flow
 from .pretrained_segmenters import read_segmenter
 from .segmenters import STRIDE, Segmentation, Segmenter, build_segmenter
 
@@ -175,6 +176,7 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         self,
         low_res: Tensor,
         vocabulary_embeddings: Tensor | None = None,
+        refine: bool = False,
         return_dict: bool = True,
     ) -> SemanticDistillerOutput | tuple[Tensor, ...]:
         """Distils one clip.
@@ -184,6 +186,8 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
                 dtype of the weights.
             vocabulary_embeddings: F_txt (V, text_dim), of an open vocabulary or of the stored entries wanted
                 (`embed_vocabulary`); all stored entries if None.
+            refine: masks for people to look at: at the size of the frames, larger, steadier and with their edges
+                (`models/mask_refinement.py`). Nothing else changes; the networks take masks as they are without.
             return_dict: a [`SemanticDistillerOutput`] or a tuple of its fields.
 
         Raises:
@@ -205,8 +209,27 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         by_motion = self.masks_by_motion(tokens, clip_tokens, features, low_res)
         if by_motion is not None:
             masks, clip_masks = masks + by_motion[0], clip_masks + by_motion[1]
+        if refine:
+            masks, clip_masks = self._refined(tokens, features, masks, clip_masks, low_res)
         fields = (tokens, features, scores, masks, labels, clip_tokens, clip_masks)
         return SemanticDistillerOutput(*fields) if return_dict else fields
+
+    def _refined(
+        self, tokens: Tensor, features: Tensor, masks: Tensor, clip_masks: Tensor, low_res: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`masks` and `clip_masks`, refined; (B, F, K, H, W) and (B, F, K_c, H, W)."""
+        pixels = features if self.motion_head is None else features + self.motion_head(features, low_res / 2 + 0.5)
+        tokens = self.clip_token_to_pixel(tokens)
+
+        def frame_wise(i: int, j: int) -> Tensor | None:
+            if i == j:
+                return masks[:, i]
+            if not self.segmenter.masks_are_products:
+                return None
+            return torch.einsum("bkd,bdhw->bkhw", tokens[:, i], pixels[:, j])
+
+        flow = clip_flow(low_res)
+        return refine_masks(frame_wise, low_res, flow), refine_masks(lambda i, j: clip_masks[:, j], low_res, flow)
 
     def segment(self, low_res: Tensor) -> Segmentation:
         """All the segmenter finds in the LR frames (B, F, 3, H, W) in [-1, 1]: before tokens are chosen and projected.

@@ -19,10 +19,11 @@ class Thresholds:
     def __init__(self) -> None:
         self.seen: list[list[int]] = []
 
-    def __call__(self, low_res: Tensor) -> SimpleNamespace:
+    def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
         values = (low_res[:, :, :1] + 1) * 127.5
         self.seen.append(values[0, :, 0, 0, 0].round().int().tolist())
         masks = values - torch.tensor([50.0, 100.0, 150.0]).reshape(3, 1, 1)
+        masks = masks + 60 if refine else masks  # larger ones
         return SimpleNamespace(masks=masks, clip_masks=masks.flip(2))
 
 

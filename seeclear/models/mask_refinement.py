@@ -1,0 +1,74 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Masks for people to look at: steady over time, as large as the object, their edges those of the frame.
+
+What a segmenter gives for a blurred, small frame is coarse, flickers, and of objects it was not trained on covers too
+little. None of this is learned; docs/distiller.md has what each part gives.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .motion import flow_to, warp
+
+_REACH = 2
+_RADIUS = 2
+_SMOOTHNESS = 1e-3
+_THRESHOLD = 0.3
+
+
+def guided_filter(maps: Tensor, guide: Tensor, radius: int = _RADIUS, smoothness: float = _SMOOTHNESS) -> Tensor:
+    """Maps that are, around every pixel, the best linear function of the guide: its edges become theirs (He, Sun and
+    Tang 2010, eq. 5, 6 and 8).
+
+    Args:
+        maps: (N, K, H, W).
+        guide: (N, 1, H, W) in [0, 1].
+        radius: of the square windows, in pixels.
+        smoothness: edges of the guide whose variance in a window is below it are passed over.
+    """
+
+    def mean(x: Tensor) -> Tensor:
+        side, padded = 2 * radius + 1, F.pad(x, (radius,) * 4, mode="replicate")
+        # a third of avg_pool2d's time on a CPU
+        rows = reduce(torch.add, [padded[..., k : k + x.shape[-2], :] for k in range(side)])
+        return reduce(torch.add, [rows[..., k : k + x.shape[-1]] for k in range(side)]) / side**2
+
+    mean_guide, mean_maps = mean(guide), mean(maps)
+    slope = (mean(guide * maps) - mean_guide * mean_maps) / (mean(guide * guide) - mean_guide**2 + smoothness)
+    return mean(slope) * guide + mean(mean_maps - slope * mean_guide)
+
+
+def refine_masks(
+    masks_in: Callable[[int, int], Tensor | None], low_res: Tensor, flow: Tensor, reach: int = _REACH
+) -> Tensor:
+    """Masks at the size of the LR frames: the mean, along the flow, of what a frame's tokens show in it and in the
+    frames near it, then drawn to the frame's edges.
+
+    Args:
+        masks_in: of two frames' indices, the mask logits (B, K, h, w) in the second of what the tokens of the first
+            stand for; None where they cannot be had. Those in the frame itself are always asked for.
+        low_res: LR frames (B, F, 3, H, W) in [-1, 1].
+        flow: their optical flow (B, 2, F - 1, 2, H, W), as [`clip_flow`] gives it.
+        reach: how many frames before and after are looked at.
+
+    Returns:
+        Mask logits (B, F, K, H, W), float32; positive is inside, which is more than where `masks_in` are positive.
+    """
+    num_frames, size = low_res.shape[1], (low_res.shape[-2], low_res.shape[-1])
+    guide = low_res.float().mean(dim=2, keepdim=True) / 2 + 0.5
+    refined = []
+    for i in range(num_frames):
+        seen = []
+        for j in range(max(0, i - reach), min(num_frames, i + reach + 1)):
+            masks = masks_in(i, j)
+            if masks is None:
+                continue
+            masks = F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
+            seen.append(masks if i == j else warp(masks, flow_to(flow, i, j - i)))
+        inside = guided_filter(torch.stack(seen).mean(dim=0).sigmoid(), guide[:, i])
+        refined.append(inside.clamp(1e-4, 1 - 1e-4).logit())
+    return torch.stack(refined, dim=1) - torch.tensor(_THRESHOLD).logit().to(guide)
