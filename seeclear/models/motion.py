@@ -196,35 +196,57 @@ def camera_motion(flow: Tensor, iterations: int = 8) -> Tensor:
     return (places @ fit).transpose(1, 2).unflatten(2, (height, width))
 
 
-def motion_maps(frames: Tensor) -> Tensor:
+def neighbor_pairs(num_frames: int) -> list[tuple[int, int]]:
+    """The frames of a clip with the neighbors before and after them that they are compared with (`REACH`)."""
+    near = [(i, max(0, min(num_frames - 1, i + reach))) for i in range(num_frames) for reach in (-REACH, REACH)]
+    return [(i, j) for i, j in near if i != j]
+
+
+def pair_motion(first: Tensor, second: Tensor) -> Tensor:
+    """How far every pixel of `first` moves against the background, as log(1 + 4 pixels), and how much it differs from
+    `second` where that shows the same part of the background.
+
+    Args:
+        first, second: grey (N, 1, h, w) in [0, 1].
+
+    Returns:
+        (N, 2, h, w), float32.
+    """
+    first, second = first.float(), second.float()
+    size = (first.shape[-2], first.shape[-1])
+    half = optical_flow(F.avg_pool2d(first, 2), F.avg_pool2d(second, 2))
+    flow = 2 * F.interpolate(half, size=size, mode="bilinear", align_corners=False)
+    camera = camera_motion(flow)
+    moved = torch.log1p(4 * (flow - camera).norm(dim=1))
+    differs = 8 * _window_mean((warp(second, camera) - first).abs(), 3)[:, 0]
+    return torch.stack([moved, differs], dim=1)
+
+
+def motion_maps(frames: Tensor, of_pairs: Tensor | None = None) -> Tensor:
     """What moves in a clip, whatever the camera does.
 
     Args:
         frames: grey (B, F, 1, h, w) in [0, 1].
+        of_pairs: [`pair_motion`] of the clip's [`neighbor_pairs`], (B, pairs, 2, h, w), where it is known already.
 
     Returns:
-        (B, F, CHANNELS, h, w), float32. For each frame and its neighbour before and after it (`REACH`), how far every
-        pixel moves against the background, and how much it differs from the neighbour where that shows the same part
-        of the background; of both their mean and the smaller one over the neighbours, the latter without what is
-        uncovered in one of them. The fifth map is the first one divided by its largest values in the frame. Distances
-        d are given as log(1 + 4 d). All zero for a clip of one frame.
+        (B, F, CHANNELS, h, w), float32. For each frame and its neighbours, how far every pixel moves and how much it
+        differs: of both their mean and the smaller one over the neighbours, the latter without what is uncovered in
+        one of them. The fifth map is the first one divided by its largest values in the frame. All zero for a clip of
+        one frame.
     """
     batch_size, num_frames, _, height, width = frames.shape
     maps = torch.zeros(batch_size, num_frames, CHANNELS, height, width, device=frames.device)
-    pairs = [(i, max(0, min(num_frames - 1, i + reach))) for i in range(num_frames) for reach in (-REACH, REACH)]
-    pairs = [(i, j) for i, j in pairs if i != j]
+    pairs = neighbor_pairs(num_frames)
     if not pairs:
         return maps
-    frames = frames.float()
-    first, second = (frames[:, list(one)].flatten(0, 1) for one in zip(*pairs, strict=True))
-    half = optical_flow(F.avg_pool2d(first, 2), F.avg_pool2d(second, 2))
-    flow = 2 * F.interpolate(half, size=(height, width), mode="bilinear", align_corners=False)
-    camera = camera_motion(flow)
-    moved = torch.log1p(4 * (flow - camera).norm(dim=1)).unflatten(0, (batch_size, -1))  # (B, pairs, h, w)
-    differs = _window_mean((warp(second, camera) - first).abs(), 3)[:, 0].unflatten(0, (batch_size, -1))
+    if of_pairs is None:
+        first, second = (frames[:, list(one)].flatten(0, 1) for one in zip(*pairs, strict=True))
+        of_pairs = pair_motion(first, second).unflatten(0, (batch_size, -1))
+    moved, differs = of_pairs.float().unbind(dim=2)  # (B, pairs, h, w)
     for i in range(num_frames):
         mine = [number for number, (one, _) in enumerate(pairs) if one == i]
-        here = moved[:, mine], 8 * differs[:, mine]
+        here = moved[:, mine], differs[:, mine]
         mean = here[0].mean(dim=1)
         largest = mean.flatten(1).quantile(0.98, dim=1)[:, None, None].clamp(min=_SMALLEST)
         values = (mean, here[0].amin(dim=1), here[1].mean(dim=1), here[1].amin(dim=1), mean / largest)
@@ -249,16 +271,22 @@ class MotionHead(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor, pixels: Tensor) -> Tensor:
-        """`features` (B, F, D, h, w) and the frames `pixels` (B, F, 3, H, W) in [0, 1] -> (B, F, D, h, w).
+    @staticmethod
+    def shrink(pixels: Tensor, features: Tensor) -> Tensor:
+        """Frames (N, 3, H, W) at the size at which motion is looked for, twice that of `features` (..., h, w)."""
+        size = (2 * features.shape[-2], 2 * features.shape[-1])
+        return F.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+
+    def forward(self, features: Tensor, pixels: Tensor, of_pairs: Tensor | None = None) -> Tensor:
+        """`features` (B, F, D, h, w), the frames `pixels` (B, F, 3, H, W) in [0, 1] and, where it is known, the motion
+        of their pairs, as [`motion_maps`] takes it -> (B, F, D, h, w).
 
         Motion is found in float32, whatever the dtype of the features.
         """
-        clip, (height, width) = features.shape[:2], features.shape[-2:]
-        frames, size = pixels.flatten(0, 1).float(), (2 * height, 2 * width)
-        small = F.interpolate(frames, size=size, mode="bilinear", antialias=True, align_corners=False)
+        clip = features.shape[:2]
+        small = self.shrink(pixels.flatten(0, 1), features)
         with torch.no_grad():
-            maps = motion_maps(small.mean(dim=1, keepdim=True).unflatten(0, clip))
+            maps = motion_maps(small.mean(dim=1, keepdim=True).unflatten(0, clip), of_pairs)
         seen = torch.cat([maps.flatten(0, 1), small * 2 - 1], dim=1).to(features.dtype)
         hidden_states = self.stem(seen).relu()
         hidden_states = self.mix(torch.cat([features.flatten(0, 1), hidden_states], dim=1))

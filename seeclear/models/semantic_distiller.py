@@ -250,14 +250,20 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         return clip_tokens, clip_masks
 
     def masks_by_motion(
-        self, tokens: Tensor, clip_tokens: Tensor, features: Tensor, low_res: Tensor
+        self,
+        tokens: Tensor,
+        clip_tokens: Tensor,
+        features: Tensor,
+        low_res: Tensor,
+        of_pairs: Tensor | None = None,
     ) -> tuple[Tensor, Tensor] | None:
         """What motion and colours add to the mask logits of the frame-wise tokens (B, F, K, h, w) and of the clip-wise
-        ones (B, F, K_c, h, w); None for a distiller without `motion`. Arguments as everywhere in this class.
+        ones (B, F, K_c, h, w); None for a distiller without `motion`. Arguments as everywhere in this class, and the
+        motion of pairs of frames where it is known already, as `motion_maps` takes it.
         """
         if self.motion_head is None:
             return None
-        change = self.motion_head(features, low_res / 2 + 0.5)
+        change = self.motion_head(features, low_res / 2 + 0.5, of_pairs)
         one_by_one, over_time = self.clip_token_to_pixel(tokens), self.clip_token_to_pixel(clip_tokens)
         frame_wise = torch.einsum("bfkd,bfdhw->bfkhw", one_by_one, change)
         return frame_wise, torch.einsum("bkd,bfdhw->bfkhw", over_time, change)

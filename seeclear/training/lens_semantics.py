@@ -12,13 +12,15 @@ from torch import Tensor
 
 from seeclear.data import Photo, Source
 from seeclear.models import SemanticDistiller
+from seeclear.models.motion import MotionHead, neighbor_pairs, pair_motion
 from seeclear.training.semantics import SCALE, SemanticsCache
 
 
 class LensSemantics(SemanticsCache):
     """What [`SemanticLens`] takes beside the LR frames, from a frozen distiller.
 
-    Frames of folders and videos are distilled whole, once each; a photograph's window is distilled as it is.
+    Frames of folders and videos are distilled whole, once each, and what moves between two of them is found once, too
+    (90 kB in 16 bits with the tiny distiller); a photograph's window is distilled as it is.
 
     Args:
         distiller: frozen.
@@ -36,6 +38,7 @@ class LensSemantics(SemanticsCache):
     ) -> None:
         super().__init__(distiller, sources, folder, keeps_frames=distiller.motion_head is not None)
         self.grid = grid
+        self._moved: dict[tuple[int, int, int], Tensor] = {}
 
     @torch.no_grad()
     def semantics(self, low_res: Tensor, places: Tensor) -> dict[str, Tensor]:
@@ -77,9 +80,22 @@ class LensSemantics(SemanticsCache):
         tokens, features, *frames = (part[None].to(clip) for part in self._whole_frames(place, len(clip)))
         clip_tokens, masks = self.distiller.follow(tokens, features)
         if frames:
-            by_motion = self.distiller.masks_by_motion(tokens, clip_tokens, features, frames[0] / 127.5 - 1)
+            pixels = frames[0] / 255
+            moved = self._pair_motion(place, pixels[0], features)
+            by_motion = self.distiller.masks_by_motion(tokens, clip_tokens, features, 2 * pixels - 1, moved)
             masks = masks if by_motion is None else masks + by_motion[1]
         return clip_tokens[0], features[0], masks[0]
+
+    def _pair_motion(self, place: list[int], pixels: Tensor, features: Tensor) -> Tensor | None:
+        """What moves between the frames `pixels` (F, 3, H, W) in [0, 1] of a sample, (1, pairs, 2, h', w')."""
+        numbers, pairs = self._frame_numbers(place, len(pixels)), neighbor_pairs(len(pixels))
+        keys = {(place[0], numbers[i], numbers[j]): (i, j) for i, j in pairs}
+        missing = {key: pair for key, pair in keys.items() if key not in self._moved}
+        if missing:
+            grey = MotionHead.shrink(pixels, features).mean(dim=1, keepdim=True)
+            first, second = (grey[list(one)] for one in zip(*missing.values(), strict=True))
+            self._moved.update(zip(missing, pair_motion(first, second).half().cpu(), strict=True))
+        return torch.stack([self._moved[key] for key in keys])[None].to(pixels) if keys else None
 
 
 def mirror(maps: Tensor, augmentation: Sequence[int]) -> Tensor:

@@ -142,12 +142,16 @@ class SemanticsCache:
         """What is kept of a sample's `count` whole frames, stacked in its order: tokens (F, K, D), features
         (F, P, h, w), and, for a distiller that looks at motion, the LR frames as uint8 (F, 3, H, W).
         """
-        frames = [place[1] + i * place[2] for i in range(count)]
-        if place[8]:
-            frames.reverse()
+        frames = self._frame_numbers(place, count)
         self._distil(place[0], [frame for frame in frames if (place[0], frame) not in self._kept])
         kept = [self._kept[place[0], frame] for frame in frames]
         return [torch.stack(parts) for parts in zip(*kept, strict=True)]
+
+    @staticmethod
+    def _frame_numbers(place: list[int], count: int) -> list[int]:
+        """Which frames of its source a sample shows, in its order."""
+        frames = [place[1] + i * place[2] for i in range(count)]
+        return frames[::-1] if place[8] else frames
 
     def _distil(self, source: int, frames: list[int]) -> None:
         for frame in frames:

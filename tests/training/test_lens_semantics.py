@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from seeclear import SemanticDistiller
 from seeclear.data import ClipDataset, FrameFolder
 from seeclear.models.lens_modules import sample_maps, sampling_matrix
+from seeclear.models.motion import pair_motion
 from seeclear.resize import imresize, to_uint8
 from seeclear.training.lens_semantics import LensSemantics, mirror, region_of
 
@@ -87,13 +88,43 @@ def test_masks_know_what_moves_as_in_use(
     low_res = to_uint8(imresize(frames, scale=0.25)).float()[None] / 127.5 - 1
     low_res = low_res.flip(1) if backwards else low_res
     place = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, backwards]])
-    given = LensSemantics(distiller, [source], grid=2).semantics(low_res, place)
+    provider = LensSemantics(distiller, [source], grid=2)
+    given, again = (provider.semantics(low_res, place) for _ in range(2))
+    assert torch.equal(given["clip_masks"], again["clip_masks"])
     with torch.no_grad():
         expected = distiller(low_res)
         still = distiller.follow(expected.tokens, expected.features)[1]
     moved = (expected.clip_masks - still).abs().max()
     assert moved > 0 and (given["clip_masks"] - expected.clip_masks).abs().max() < 0.02 * moved
     assert (given["clip_tokens"] - expected.clip_tokens).abs().max() < 1e-2
+
+
+def test_what_moves_is_found_once(
+    small_distiller_config: dict[str, Any],
+    randomize: Callable[..., nn.Module],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Overlapping and reversed samples look for the motion of pairs that are new only."""
+    rng = np.random.default_rng(0)
+    for i in range(7):
+        Image.fromarray(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
+    source = FrameFolder(tmp_path)
+    distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
+    counts: list[int] = []
+
+    def counted(first: Tensor, second: Tensor) -> Tensor:
+        counts.append(len(first))
+        return pair_motion(first, second)
+
+    monkeypatch.setattr("seeclear.training.lens_semantics.pair_motion", counted)
+    provider = LensSemantics(distiller, [source], grid=2)
+    low_res = torch.rand(1, 5, 3, 16, 24) * 2 - 1
+    for start, backwards in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0)):
+        provider.semantics(low_res, torch.tensor([[0, start, 1, 0, 0, 0, 0, 0, backwards]]))
+    # 8 pairs: (0, 2), (1, 0), (1, 3), (2, 0), (2, 4), (3, 1), (3, 4), (4, 2); backwards the same ones; from frame 1
+    # on new are (2, 1), (3, 5), (4, 5), (5, 3), from frame 2 on (3, 2), (4, 6), (5, 6), (6, 4)
+    assert counts == [8, 4, 4]
 
 
 def test_a_batch_holds_frames_of_all_sizes(sources: list[FrameFolder]) -> None:
