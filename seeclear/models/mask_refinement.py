@@ -5,7 +5,7 @@ What a segmenter gives for a blurred, small frame is coarse, flickers, and of ob
 little. None of this is learned; docs/distiller.md has what each part gives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 import torch
@@ -43,14 +43,14 @@ def guided_filter(maps: Tensor, guide: Tensor, radius: int = _RADIUS, smoothness
 
 
 def refine_masks(
-    masks_in: Callable[[int, int], Tensor | None], low_res: Tensor, flow: Tensor, reach: int = _REACH
+    masks_in: Callable[[int, int], Sequence[Tensor]], low_res: Tensor, flow: Tensor, reach: int = _REACH
 ) -> Tensor:
     """Masks at the size of the LR frames: the mean, along the flow, of what a frame's tokens show in it and in the
     frames near it, then drawn to the frame's edges.
 
     Args:
         masks_in: of two frames' indices, the mask logits (B, K, h, w) in the second of what the tokens of the first
-            stand for; None where they cannot be had. Those in the frame itself are always asked for.
+            stand for: one reading, several of any sizes, or none where they cannot be had of another frame.
         low_res: LR frames (B, F, 3, H, W) in [-1, 1].
         flow: their optical flow (B, 2, F - 1, 2, H, W), as [`clip_flow`] gives it.
         reach: how many frames before and after are looked at.
@@ -64,11 +64,13 @@ def refine_masks(
     for i in range(num_frames):
         seen = []
         for j in range(max(0, i - reach), min(num_frames, i + reach + 1)):
-            masks = masks_in(i, j)
-            if masks is None:
-                continue
-            masks = F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
-            seen.append(masks if i == j else warp(masks, flow_to(flow, i, j - i)))
+            readings = [
+                F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
+                for masks in masks_in(i, j)
+            ]
+            if readings:
+                masks = torch.stack(readings).mean(dim=0)
+                seen.append(masks if i == j else warp(masks, flow_to(flow, i, j - i)))
         inside = guided_filter(torch.stack(seen).mean(dim=0).sigmoid(), guide[:, i])
         refined.append(inside.clamp(1e-4, 1 - 1e-4).logit())
     return torch.stack(refined, dim=1) - torch.tensor(_THRESHOLD).logit().to(guide)

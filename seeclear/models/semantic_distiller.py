@@ -28,6 +28,8 @@ from .segmenters import STRIDE, Segmentation, Segmenter, build_segmenter
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _LARGEST_SCALE = 4
+_REFINED_SIZE = 2.0
+"""Refined masks are the mean of those at the working size and at a size of so many times its pixels."""
 _NAMES_SHOWN = 12
 
 
@@ -187,7 +189,8 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
             vocabulary_embeddings: F_txt (V, text_dim), of an open vocabulary or of the stored entries wanted
                 (`embed_vocabulary`); all stored entries if None.
             refine: masks for people to look at: at the size of the frames, larger, steadier and with their edges
-                (`models/mask_refinement.py`). Nothing else changes; the networks take masks as they are without.
+                (`models/mask_refinement.py`), and looked for at two sizes. Nothing else changes; the networks take
+                masks as they are without.
             return_dict: a [`SemanticDistillerOutput`] or a tuple of its fields.
 
         Raises:
@@ -210,26 +213,43 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         if by_motion is not None:
             masks, clip_masks = masks + by_motion[0], clip_masks + by_motion[1]
         if refine:
-            masks, clip_masks = self._refined(tokens, features, masks, clip_masks, low_res)
+            masks, clip_masks = self._refined(tokens, features, masks, clip_masks, low_res, chosen)
         fields = (tokens, features, scores, masks, labels, clip_tokens, clip_masks)
         return SemanticDistillerOutput(*fields) if return_dict else fields
 
     def _refined(
-        self, tokens: Tensor, features: Tensor, masks: Tensor, clip_masks: Tensor, low_res: Tensor
+        self, tokens: Tensor, features: Tensor, masks: Tensor, clip_masks: Tensor, low_res: Tensor, chosen: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """`masks` and `clip_masks`, refined; (B, F, K, H, W) and (B, F, K_c, H, W)."""
-        pixels = features if self.motion_head is None else features + self.motion_head(features, low_res / 2 + 0.5)
-        tokens = self.clip_token_to_pixel(tokens)
+        """`masks` and `clip_masks`, refined; (B, F, K, H, W) and (B, F, K_c, H, W). `chosen` (B, F, K) are the queries
+        that became tokens.
+        """
+        sizes = []  # of each size at which frames are segmented: tokens, pixels and the clip-wise masks
+        if self.segmenter.masks_are_products:
+            sizes.append((tokens, self._pixels(features, low_res), clip_masks))
+            larger = self.segmenter(self.preprocess(low_res, _REFINED_SIZE))
+            queries = larger.queries.gather(2, chosen[..., None].expand(-1, -1, -1, larger.queries.shape[-1]))
+            queries = self.token_projection(queries)
+            pixels = self.feature_projection(larger.features.flatten(0, 1)).unflatten(0, low_res.shape[:2])
+            pixels = self._pixels(pixels, low_res)
+            sizes.append((queries, pixels, self.follow(queries, pixels)[1]))
 
-        def frame_wise(i: int, j: int) -> Tensor | None:
-            if i == j:
-                return masks[:, i]
-            if not self.segmenter.masks_are_products:
-                return None
-            return torch.einsum("bkd,bdhw->bkhw", tokens[:, i], pixels[:, j])
+        def frame_wise(i: int, j: int) -> list[Tensor]:
+            if not sizes:
+                return [masks[:, i]] if i == j else []
+            return [
+                torch.einsum("bkd,bdhw->bkhw", self.clip_token_to_pixel(asked[:, i]), pixels[:, j])
+                for asked, pixels, _ in sizes
+            ]
+
+        def clip_wise(_: int, j: int) -> list[Tensor]:
+            return [seen[:, j] for *_, seen in sizes] or [clip_masks[:, j]]
 
         flow = clip_flow(low_res)
-        return refine_masks(frame_wise, low_res, flow), refine_masks(lambda i, j: clip_masks[:, j], low_res, flow)
+        return refine_masks(frame_wise, low_res, flow), refine_masks(clip_wise, low_res, flow)
+
+    def _pixels(self, features: Tensor, low_res: Tensor) -> Tensor:
+        """`features` (B, F, P, h, w) with what motion and colours add to them."""
+        return features if self.motion_head is None else features + self.motion_head(features, low_res / 2 + 0.5)
 
     def segment(self, low_res: Tensor) -> Segmentation:
         """All the segmenter finds in the LR frames (B, F, 3, H, W) in [-1, 1]: before tokens are chosen and projected.
@@ -335,20 +355,21 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         for part in (self.token_projection, self.feature_projection, self.instances, self.clip_token_to_pixel):
             yield from part.parameters()
 
-    def working_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size at which frames of `height` x `width` are segmented."""
+    def working_size(self, height: int, width: int, factor: float = 1.0) -> tuple[int, int]:
+        """The size at which frames of `height` x `width` are segmented, or one of `factor` times its pixels."""
         if self.segmenter.size is not None:
             return self.segmenter.size
-        scale = min((self.config.working_size / (height * width)) ** 0.5, _LARGEST_SCALE)
+        scale = min((factor * self.config.working_size / (height * width)) ** 0.5, _LARGEST_SCALE)
         rows, columns = (max(2, round(n * scale / STRIDE)) * STRIDE for n in (height, width))
         return rows, columns
 
-    def preprocess(self, low_res: Tensor) -> Tensor:
-        """(B, F, 3, H, W) in [-1, 1] -> at the working size and normalised by ImageNet's statistics, in the weights'
-        dtype. On the way it is float32: PyTorch has no antialiased resizing in bfloat16 on CPUs.
+    def preprocess(self, low_res: Tensor, factor: float = 1.0) -> Tensor:
+        """(B, F, 3, H, W) in [-1, 1] -> at the working size, or one of `factor` times its pixels, and normalised by
+        ImageNet's statistics, in the weights' dtype. On the way it is float32: PyTorch has no antialiased resizing in
+        bfloat16 on CPUs.
         """
         frames = low_res.flatten(0, 1).float()
-        size = self.working_size(*frames.shape[-2:])
+        size = self.working_size(frames.shape[-2], frames.shape[-1], factor)
         if size != tuple(frames.shape[-2:]):
             shrinks = size[0] * size[1] < frames.shape[-2] * frames.shape[-1]
             frames = F.interpolate(frames, size=size, mode="bicubic", align_corners=False, antialias=shrinks)

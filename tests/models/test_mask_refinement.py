@@ -45,14 +45,17 @@ def test_masks_become_steady_and_get_the_frames_edges() -> None:
     logits = 8 * coarse - 5.5  # positive from 0.69 on
     logits[:, 2] = -1.0
     flow = clip_flow(clip)
-    refined = refine_masks(lambda i, j: logits[:, j], clip, flow)
-    alone = refine_masks(lambda i, j: logits[:, j] if i == j else None, clip, flow)
+    refined = refine_masks(lambda i, j: [logits[:, j]], clip, flow)
+    alone = refine_masks(lambda i, j: [logits[:, j]] if i == j else [], clip, flow)
     assert refined.shape == (1, 5, 1, 48, 64) and refined.dtype == torch.float32
     before = F.interpolate(logits[0], size=(48, 64), mode="bilinear", align_corners=False)
     for f in range(5):
         assert iou(refined[0, f, 0], inside[f]) > iou(before[f, 0], inside[f]) + 0.05, f
     assert iou(refined[0, 2, 0], inside[2]) > 0.8
     assert iou(alone[0, 2, 0], inside[2]) < 0.6
+    finer = F.interpolate(logits[0], scale_factor=2, mode="nearest")[None]
+    both = refine_masks(lambda i, j: [logits[:, j], finer[:, j] - 100], clip, flow)
+    assert (both < 0).all()  # the mean of readings of two sizes
 
 
 @torch.no_grad()
