@@ -1,7 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Short trainings that differ in one thing each, for the same number of minutes, and what each of them reaches.
 
-    OMP_NUM_THREADS=1 python benchmarks/paired_runs.py benchmarks/paired_runs.json --minutes 4 --data_root DATA \
+    OMP_NUM_THREADS=1 python benchmarks/paired_runs.py benchmarks/paired_runs.json --minutes 10 --data_root DATA \
         --clips CLIPS --frames 5 --perceptual_weights WEIGHTS --output_dir runs
 
 The JSON file has `arguments` of examples/train_seeclear.py for all runs, and `arms`: the name of each, with the
@@ -110,7 +110,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan", type=Path, help="JSON file with `arguments` and `arms`")
     parser.add_argument("--arms", nargs="*", help="names of those to run; all unless given")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of each training")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="of each training; in the first 5 of one core an untrained network learns nothing yet",
+    )
     parser.add_argument("--data_root", type=Path, required=True, help="as examples/train_seeclear.py takes it")
     parser.add_argument("--clips", type=Path, nargs="+", required=True, help="clips to measure on")
     parser.add_argument("--frames", type=int, default=5, help="of each clip")
