@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seeclear import SeeClearPipeline
+from seeclear import PixelCondenser
 
 SCRIPT = Path(__file__).parent.parent / "examples" / "train_seeclear.py"
 TIMED_STEPS, UNTIMED_STEPS = 40, 10
@@ -136,8 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         record = args.output_dir / f"{name}-result.json"
         if not record.exists():
             steps, seconds = train_arm(args, plan, name)
-            condenser = SeeClearPipeline.from_pretrained(args.output_dir / name).pixel_condenser
-            parameters = sum(parameter.numel() for parameter in condenser.parameters())
+            parameters = PixelCondenser.from_pretrained(args.output_dir / name / "pixel_condenser").num_parameters()
             figures = measure_arm(args, name)
             result = {"parameters": parameters, "steps": steps, "seconds": seconds, **figures}
             record.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

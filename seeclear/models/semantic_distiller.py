@@ -203,35 +203,36 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         similarity = self.similarity(queries, vocabulary_embeddings)
         best, labels = similarity.max(dim=-1)
         scores, chosen = best.topk(self.config.num_tokens, dim=-1)  # (B, F, K)
-        tokens = self.token_projection(queries.gather(2, chosen[..., None].expand(-1, -1, -1, queries.shape[-1])))
+        tokens = self._tokens(queries, chosen)
         masks = masks.gather(2, chosen[..., None, None].expand(-1, -1, -1, *masks.shape[-2:]))
         labels = labels.gather(2, chosen)
 
-        features = self.feature_projection(segmented.features.flatten(0, 1)).unflatten(0, low_res.shape[:2])
+        features = self.project_features(segmented)
         clip_tokens, clip_masks = self.follow(tokens, features)
-        by_motion = self.masks_by_motion(tokens, clip_tokens, features, low_res)
-        if by_motion is not None:
-            masks, clip_masks = masks + by_motion[0], clip_masks + by_motion[1]
+        pixels, change = features, self.motion_change(features, low_res)
+        if change is not None:
+            pixels = features + change
+            frame_wise, over_time = self.masks_by_motion(tokens, clip_tokens, change)
+            masks, clip_masks = masks + frame_wise, clip_masks + over_time
         if refine:
-            masks, clip_masks = self._refined(tokens, features, masks, clip_masks, low_res, chosen)
+            masks, clip_masks = self._refined(tokens, pixels, masks, clip_masks, low_res, chosen)
         fields = (tokens, features, scores, masks, labels, clip_tokens, clip_masks)
         return SemanticDistillerOutput(*fields) if return_dict else fields
 
     def _refined(
-        self, tokens: Tensor, features: Tensor, masks: Tensor, clip_masks: Tensor, low_res: Tensor, chosen: Tensor
+        self, tokens: Tensor, pixels: Tensor, masks: Tensor, clip_masks: Tensor, low_res: Tensor, chosen: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """`masks` and `clip_masks`, refined; (B, F, K, H, W) and (B, F, K_c, H, W). `chosen` (B, F, K) are the queries
-        that became tokens.
+        """`masks` and `clip_masks`, refined; (B, F, K, H, W) and (B, F, K_c, H, W). `pixels` (B, F, P, h, w) are the
+        features with what motion adds to them, `chosen` (B, F, K) the queries that became tokens.
         """
         sizes = []  # of each size at which frames are segmented: tokens, pixels and the clip-wise masks
         if self.segmenter.masks_are_products:
-            sizes.append((tokens, self._pixels(features, low_res), clip_masks))
+            sizes.append((tokens, pixels, clip_masks))
             larger = self.segmenter(self.preprocess(low_res, _REFINED_SIZE))
-            queries = larger.queries.gather(2, chosen[..., None].expand(-1, -1, -1, larger.queries.shape[-1]))
-            queries = self.token_projection(queries)
-            pixels = self.feature_projection(larger.features.flatten(0, 1)).unflatten(0, low_res.shape[:2])
-            pixels = self._pixels(pixels, low_res)
-            sizes.append((queries, pixels, self.follow(queries, pixels)[1]))
+            tokens, pixels = self._tokens(larger.queries, chosen), self.project_features(larger)
+            change = self.motion_change(pixels, low_res)
+            pixels = pixels if change is None else pixels + change
+            sizes.append((tokens, pixels, self.follow(tokens, pixels)[1]))
 
         def frame_wise(i: int, j: int) -> list[Tensor]:
             if not sizes:
@@ -247,9 +248,13 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         flow = clip_flow(low_res)
         return refine_masks(frame_wise, low_res, flow), refine_masks(clip_wise, low_res, flow)
 
-    def _pixels(self, features: Tensor, low_res: Tensor) -> Tensor:
-        """`features` (B, F, P, h, w) with what motion and colours add to them."""
-        return features if self.motion_head is None else features + self.motion_head(features, low_res / 2 + 0.5)
+    def _tokens(self, queries: Tensor, chosen: Tensor) -> Tensor:
+        """Of the `queries` (B, F, Q, D_q) those `chosen` (B, F, K), projected: (B, F, K, D)."""
+        return self.token_projection(queries.gather(2, chosen[..., None].expand(-1, -1, -1, queries.shape[-1])))
+
+    def project_features(self, segmented: Segmentation) -> Tensor:
+        """The segmenter's pixel features, projected: P (B, F, P, h, w)."""
+        return self.feature_projection(segmented.features.flatten(0, 1)).unflatten(0, segmented.features.shape[:2])
 
     def segment(self, low_res: Tensor) -> Segmentation:
         """All the segmenter finds in the LR frames (B, F, 3, H, W) in [-1, 1]: before tokens are chosen and projected.
@@ -269,21 +274,17 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         clip_masks = torch.einsum("bkd,bfdhw->bfkhw", self.clip_token_to_pixel(clip_tokens), features)
         return clip_tokens, clip_masks
 
-    def masks_by_motion(
-        self,
-        tokens: Tensor,
-        clip_tokens: Tensor,
-        features: Tensor,
-        low_res: Tensor,
-        of_pairs: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor] | None:
-        """What motion and colours add to the mask logits of the frame-wise tokens (B, F, K, h, w) and of the clip-wise
-        ones (B, F, K_c, h, w); None for a distiller without `motion`. Arguments as everywhere in this class, and the
-        motion of pairs of frames where it is known already, as `motion_maps` takes it.
+    def motion_change(self, features: Tensor, low_res: Tensor, of_pairs: Tensor | None = None) -> Tensor | None:
+        """What motion and colours add to the pixels that masks are made of, (B, F, P, h, w); None for a distiller
+        without `motion`. Arguments as everywhere in this class, and the motion of pairs of frames where it is known
+        already, as `motion_maps` takes it.
         """
-        if self.motion_head is None:
-            return None
-        change = self.motion_head(features, low_res / 2 + 0.5, of_pairs)
+        return None if self.motion_head is None else self.motion_head(features, low_res / 2 + 0.5, of_pairs)
+
+    def masks_by_motion(self, tokens: Tensor, clip_tokens: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+        """What [`motion_change`] adds to the mask logits of the frame-wise tokens (B, F, K, h, w) and of the clip-wise
+        ones (B, F, K_c, h, w).
+        """
         one_by_one, over_time = self.clip_token_to_pixel(tokens), self.clip_token_to_pixel(clip_tokens)
         frame_wise = torch.einsum("bfkd,bfdhw->bfkhw", one_by_one, change)
         return frame_wise, torch.einsum("bkd,bfdhw->bfkhw", over_time, change)

@@ -133,11 +133,12 @@ def distillation_losses(
     """
     segmented = distiller.segment(low_res)
     tokens = distiller.token_projection(segmented.queries)
-    features = distiller.feature_projection(segmented.features.flatten(0, 1)).unflatten(0, low_res.shape[:2])
+    features = distiller.project_features(segmented)
     clip_tokens, clip_masks = distiller.follow(tokens, features)
     frame_layers, clip_layers = list(segmented.masks), [clip_masks]
-    by_motion = distiller.masks_by_motion(tokens, clip_tokens, features, low_res)
-    if by_motion is not None:
+    change = distiller.motion_change(features, low_res)
+    if change is not None:
+        by_motion = distiller.masks_by_motion(tokens, clip_tokens, change)
         frame_layers.append(segmented.masks[-1] + by_motion[0])
         clip_layers.append(clip_masks + by_motion[1])
     class_logits = distiller.class_logits(segmented.queries)  # (B, F, Q, V + 1)

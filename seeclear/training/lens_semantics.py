@@ -82,8 +82,9 @@ class LensSemantics(SemanticsCache):
         if frames:
             pixels = frames[0] / 255
             moved = self._pair_motion(place, pixels[0], features)
-            by_motion = self.distiller.masks_by_motion(tokens, clip_tokens, features, 2 * pixels - 1, moved)
-            masks = masks if by_motion is None else masks + by_motion[1]
+            change = self.distiller.motion_change(features, 2 * pixels - 1, moved)
+            assert change is not None  # frames are kept for distillers that look at motion
+            masks = masks + self.distiller.masks_by_motion(tokens, clip_tokens, change)[1]
         return clip_tokens[0], features[0], masks[0]
 
     def _pair_motion(self, place: list[int], pixels: Tensor, features: Tensor) -> Tensor | None:

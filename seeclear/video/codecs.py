@@ -210,10 +210,10 @@ def encoder_options(properties: VideoProperties, settings: EncodeSettings) -> tu
         options[codec.preset_option] = settings.preset or codec.preset
     if codec.name == "vp9" and properties.has_alpha:
         options["auto-alt-ref"] = "0"  # libvpx cannot have both
-    if codec.name == "h264" and _is_large(properties):
-        options["rc-lookahead"] = str(_LARGE_FRAME_LOOKAHEAD)
     if codec.name == "h264":
         options |= repeatable_x264()
+        if _is_large(properties):
+            options["rc-lookahead"] = str(_LARGE_FRAME_LOOKAHEAD)
     if codec.name == "prores":
         options["profile"] = "4444" if properties.pix_fmt.startswith(("yuv444", "yuva444")) else "hq"
     return codec, options

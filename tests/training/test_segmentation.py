@@ -77,3 +77,10 @@ def test_figures_of_clips_and_their_means() -> None:
         "best_other": 0.5,
         "fixed_other": 0.5,
     }
+
+
+def test_refined_masks_are_measured() -> None:
+    """The stand-in's third token covers the object only where it is refined."""
+    frame_wise, clip_wise = token_ious(Thresholds(), clip_of(6), refine=True)
+    assert frame_wise[:, 2].tolist() == clip_wise[:, 0].tolist() == [1.0] * 6
+    assert segmentation_figures(Thresholds(), [clip_of(6)], refine=True)["fixed"] == 1.0

@@ -172,9 +172,7 @@ def test_the_same_frames_give_the_same_bytes(tmp_path: Path, codec: str, num_fra
     properties = output_properties(source(), tmp_path / "a.mkv", (96, 320), EncodeSettings(codec))
     seen, garbage = set(), []
     for _ in range(16):
-        garbage = [
-            np.full(numbers.integers(1, 1 << 18), numbers.integers(256), np.uint8) for _ in garbage or range(16)
-        ]
+        garbage[:] = [np.full(numbers.integers(1, 1 << 18), numbers.integers(256), np.uint8) for _ in range(16)]
         encode_part(tmp_path / "part", [(frame, None) for frame in frames], properties, EncodeSettings(codec))
         seen.add((tmp_path / "part").read_bytes())
     assert len(seen) == 1
