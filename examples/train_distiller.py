@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from seeclear import SemanticDistiller
 from seeclear.data.instance_list import read_instance_list
-from seeclear.data.instances import AnnotatedClip, InstanceClips, read_annotated_clip
+from seeclear.data.instances import PASTED_SHARES, AnnotatedClip, InstanceClips, read_annotated_clip
 from seeclear.models.presets import PRESETS
 from seeclear.runtime import keep_freed_memory
 from seeclear.training.backbones import load_mobilenet_v2
@@ -63,6 +63,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--validation_clips", nargs="*", default=[], help="names of annotated clips to validate on, never trained on")
     add("--num_frames", type=int, default=3, help="frames in a clip")
     add("--max_frame_step", type=int, default=2, help="frames of a training clip are up to so many frames apart")
+    add("--pasted_shares", type=float, nargs="+", default=PASTED_SHARES, help="of the samples, those with 0, 1, ... "
+        "pasted objects")  # fmt: skip
+    add("--alike_share", type=float, default=0.5, help="of the samples with pasted objects, those whose objects "
+        "are all of one kind")  # fmt: skip
     add("--height", type=int, default=120, help="of the LR frames in pixels")
     add("--width", type=int, default=208, help="of the LR frames in pixels")
     add("--working_size", type=int, nargs=2, metavar=("H", "W"), help="segment frames at about H x W pixels; the "
@@ -194,6 +198,8 @@ class Trainer:
             num_samples=args.max_train_steps * self._clips_per_step,
             seed=args.seed,
             max_frame_step=args.max_frame_step,
+            pasted_shares=args.pasted_shares,
+            alike_share=args.alike_share,
         )
         backbone: list[nn.Parameter] = []
         others: list[nn.Parameter] = []

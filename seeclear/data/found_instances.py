@@ -86,7 +86,13 @@ def read_masked_photos(images_dir: Path, masks_dir: Path) -> list[AnnotatedClip]
 
 
 def read_static_video(
-    path: Path, label: str = "", clip_length: int = 8, num_clips: int = 40, until: float = 1.0, scale: int = 4
+    path: Path,
+    label: str = "",
+    clip_length: int = 8,
+    num_clips: int = 40,
+    until: float = 1.0,
+    scale: int = 4,
+    since: float = 0.0,
 ) -> list[AnnotatedClip]:
     """Cuts clips out of a video whose camera stands still; what differs from the background is an instance each.
 
@@ -99,9 +105,10 @@ def read_static_video(
         num_clips: evenly spaced; those in which nothing moves are left out.
         until: the share of the video that is used.
         scale: by which frames are reduced, as "BI" does.
+        since: the share of the video before that.
     """
     video = VideoFile(path)
-    length = round(len(video) * until)
+    first, length = round(len(video) * since), round(len(video) * until)
     step = 2
     size = tuple(n // scale * scale for n in video.size)
 
@@ -109,7 +116,7 @@ def read_static_video(
         frames = torch.from_numpy(video.frames(start, count, step).copy()).permute(0, 3, 1, 2)
         return to_uint8(imresize(frames[..., : size[0], : size[1]].float() / 255, scale=1 / scale))
 
-    starts = np.linspace(0, length - (clip_length - 1) * step - 1, num_clips).astype(int).tolist()
+    starts = np.linspace(first, length - (clip_length - 1) * step - 1, num_clips).astype(int).tolist()
     clips = [read(start, clip_length, step) for start in starts]
     background = torch.stack([clip[0] for clip in clips]).median(dim=0).values.float()
     found = []

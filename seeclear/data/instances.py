@@ -25,6 +25,8 @@ MAX_INSTANCES = 6
 """Instances in a sample: the annotated object and up to five pasted ones."""
 UNKNOWN = -1
 """Label of an object of which it is not known what it is."""
+PASTED_SHARES = (0.55, 0.15, 0.1, 0.1, 0.05, 0.05)
+"""Of the samples, those with 0, 1, ... pasted objects."""
 LEAST_VISIBLE = 0.002
 """An instance counts if it covers this share of the clip's pixels."""
 
@@ -98,9 +100,13 @@ class InstanceClips(Dataset[InstanceSample]):
         num_samples: the length of the data set.
         seed: of all random choices.
         max_frame_step: frames of a sample are 1 to this many frames of the clip apart.
+        pasted_shares: of the samples, those with 0, 1, ... and `MAX_INSTANCES` - 1 pasted objects.
+        alike_share: of the samples with pasted objects, those in which all of these are one object's, several times
+            and about equally large: each is an instance of its own.
 
     Raises:
-        ValueError: no clips, a clip shorter than a sample, or a label that the vocabulary lacks.
+        ValueError: no clips, a clip shorter than a sample, a label that the vocabulary lacks, or shares that are not
+            such.
     """
 
     def __init__(
@@ -113,7 +119,16 @@ class InstanceClips(Dataset[InstanceSample]):
         num_samples: int = 100_000,
         seed: int = 0,
         max_frame_step: int = 6,
+        pasted_shares: Sequence[float] = PASTED_SHARES,
+        alike_share: float = 0.5,
     ) -> None:
+        if len(pasted_shares) != MAX_INSTANCES or min(pasted_shares) < 0 or abs(sum(pasted_shares) - 1) > 1e-6:
+            raise ValueError(
+                f"`pasted_shares` is {tuple(pasted_shares)}; it must be {MAX_INSTANCES} numbers from 0 on whose sum "
+                "is 1."
+            )
+        if not 0 <= alike_share <= 1:
+            raise ValueError(f"`alike_share` is {alike_share}; it must be in 0..1.")
         if not clips:
             raise ValueError("`clips` must hold at least one clip, but is empty.")
         for clip in clips:
@@ -128,6 +143,7 @@ class InstanceClips(Dataset[InstanceSample]):
         self._groups = [groups[kind] for kind in sorted(groups)]
         self.clip_length, self.size, self.num_samples = clip_length, size, num_samples
         self.seed, self.max_frame_step = seed, max_frame_step
+        self.pasted_shares, self.alike_share = tuple(pasted_shares), alike_share
 
     def __len__(self) -> int:
         return self.num_samples
@@ -136,7 +152,7 @@ class InstanceClips(Dataset[InstanceSample]):
         if not 0 <= index < self.num_samples:
             raise IndexError(f"`index` must be in 0..{self.num_samples - 1}, but is {index}.")
         rng = np.random.default_rng((self.seed, index))
-        pasted = int(rng.choice(MAX_INSTANCES, p=[0.55, 0.15, 0.1, 0.1, 0.05, 0.05]))
+        pasted = int(rng.choice(MAX_INSTANCES, p=self.pasted_shares))
         if self.backgrounds and pasted and rng.random() < 0.25:
             photo = self.backgrounds[int(rng.integers(len(self.backgrounds)))].float() / 255
             still = photo.expand(self.clip_length, -1, -1, -1)
@@ -149,9 +165,11 @@ class InstanceClips(Dataset[InstanceSample]):
             view = self._view(torch.cat([frames, shown], dim=1), window)
             canvas, masks = _recolour(rng, view[:, :3]), list(view[:, 3:].unbind(dim=1))
             labels = [label] * len(masks)
-        alike = self._choose(rng) if rng.random() < 0.5 else None  # several of a kind are several instances too
+        alike = self._choose(rng) if rng.random() < self.alike_share else None
+        common = rng.uniform(0.1, 0.45)
         for _ in range(pasted):
-            colour, alpha, label = self._object(rng, alike or self._choose(rng), rng.uniform(0.15, 0.8))
+            extent = rng.uniform(0.15, 0.8) if alike is None else common * rng.uniform(0.8, 1.25)
+            colour, alpha, label = self._object(rng, alike or self._choose(rng), extent)
             if masks and rng.random() < 0.5:  # behind the first one, which is annotated most often
                 alpha, colour = (layer * (1 - masks[0][:, None]) for layer in (alpha, colour))
             canvas = canvas * (1 - alpha) + colour

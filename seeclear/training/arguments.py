@@ -12,6 +12,7 @@ from typing import Any
 
 from seeclear.training.mixture import DEGRADATIONS
 from seeclear.training.model import DISTILLER_TRAININGS, STAGES
+from seeclear.training.muon import OPTIMIZERS
 from seeclear.training.sampling import TIMESTEP_SAMPLINGS
 
 
@@ -239,6 +240,13 @@ def add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:
     add("--learning_rate", type=float, default=5e-4, help="the peak learning rate")
     add("--lr_scheduler", default="cosine", help="a schedule of diffusers: cosine, constant_with_warmup, ...")
     add("--lr_warmup_steps", type=int, default=100, help="steps until the learning rate is at its peak")
+    add(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        default="adamw",
+        help="muon trains the matrices and kernels of the blocks by orthogonal updates and the rest by AdamW: fewer "
+        "steps for the same loss, with the same learning rates",
+    )
     add("--adam_beta1", type=float, default=0.5, help="AdamW's beta1 (the paper's 0.5)")
     add("--adam_beta2", type=float, default=0.999, help="AdamW's beta2")
     add("--adam_weight_decay", type=float, default=0.0, help="AdamW's weight decay")

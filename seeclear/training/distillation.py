@@ -46,8 +46,8 @@ def mask_losses(logits: Tensor, masks: Tensor, label_cost: Tensor | None = None)
         masks: (N, F, h, w) in [0, 1].
         label_cost: (Q, N), added to what the matching minimises.
 
-    Every instance is matched with a second token as well, if there are enough, at half the weight: where one frame
-    allows several readings, tokens may hold several.
+    A single instance is matched with a second token as well, at half the weight: where one frame allows several
+    readings, tokens may hold several. Of several instances each has one token, so that tokens learn to part them.
 
     Returns:
         Dice and cross-entropy, each the weighted mean over the matched pairs, and the first token of each instance.
@@ -58,7 +58,7 @@ def mask_losses(logits: Tensor, masks: Tensor, label_cost: Tensor | None = None)
     cost = (cost if label_cost is None else cost + label_cost).detach()
     rows = torch.arange(len(masks))
     tokens = match(cost)
-    if 2 * len(masks) > len(cost):
+    if len(masks) > 1 or len(cost) < 2:
         return dice[tokens, rows].mean(), entropy[tokens, rows].mean(), tokens
     cost[tokens] = torch.finfo(cost.dtype).max / len(cost)
     second = match(cost)

@@ -30,6 +30,7 @@ from torch.utils._pytree import tree_leaves
 
 from seeclear.metrics.evaluation import aligned_table
 from seeclear.models.semantic_distiller import SemanticDistiller, SemanticDistillerOutput
+from seeclear.training.muon import hidden_weights
 
 PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -199,7 +200,11 @@ def dry_run(
     networks = planned.components.values()
     weights = sum(t.nbytes for n in networks for t in (*n.parameters(), *n.buffers()))
     gradients = sum(p.nbytes for p in planned.model.parameters() if p.requires_grad)
-    lasting = {"weights": weights, "optimiser state (AdamW)": 2 * gradients}
+    states = 2 * gradients
+    if args.optimizer == "muon":  # one average for each weight of the blocks, where AdamW has two
+        states -= sum(parameter.nbytes for parameter in hidden_weights(planned.model))
+    name = {"adamw": "AdamW", "muon": "Muon"}[args.optimizer]
+    lasting = {"weights": weights, f"optimiser state ({name})": states}
     if args.use_ema:
         lasting["moving average of the weights"] = gradients
     if num_processes > 1:

@@ -36,6 +36,7 @@ from seeclear.training.checkpoints import (
     save_checkpoint,
 )
 from seeclear.training.mixture import TrainingData
+from seeclear.training.muon import Muon
 from seeclear.training.sampling import ConsecutiveSampler
 from seeclear.training.sharding import SharedEMA, shares_weights, whole_state
 from seeclear.training.validation import validate, validation_evaluator
@@ -86,14 +87,7 @@ class TrainingLoop(ABC):
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         shared = shares_weights(accelerator)
         self.unshared = copy.deepcopy(model) if shared else None
-        optimizer = torch.optim.AdamW(
-            [parameter for parameter in model.parameters() if parameter.requires_grad],
-            lr=args.learning_rate,
-            betas=(args.adam_beta1, args.adam_beta2),
-            weight_decay=args.adam_weight_decay,
-            eps=args.adam_epsilon,
-            fused=True,  # one pass over the weights and their states instead of a dozen
-        )
+        optimizer = self._build_optimizer(model, shared)
         self.lr_scheduler = get_scheduler(
             args.lr_scheduler,
             optimizer=optimizer,
@@ -113,6 +107,22 @@ class TrainingLoop(ABC):
             logger.info(f"Resumed from {self.resume_from} at step {self.progress.step}")
         if self.ema is not None:
             self.ema.to(accelerator.device)
+
+    def _build_optimizer(self, model: nn.Module, shared: bool) -> torch.optim.Optimizer:
+        args = self.args
+        options: dict[str, Any] = {
+            "lr": args.learning_rate,
+            "betas": (args.adam_beta1, args.adam_beta2),
+            "weight_decay": args.adam_weight_decay,
+            "eps": args.adam_epsilon,
+        }
+        if args.optimizer == "muon":
+            if shared:
+                raise ValueError("`optimizer` is 'muon'; where FSDP shares weights out it must be 'adamw'")
+            return Muon(model, **options)
+        # fused: one pass over the weights and their states instead of a dozen
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(trained, **options, fused=True)
 
     @property
     def clips_per_step(self) -> int:

@@ -18,6 +18,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 import seeclear
 from seeclear.training.checkpoints import TrainingProgress
+from seeclear.training.muon import OPTIMIZERS
 
 TAGS = ["video-super-resolution", "diffusion", "seeclear", "diffusers-training"]
 SHOWN_SOURCES = 20
@@ -182,7 +183,7 @@ def _facts(
         "time": f"{progress.seconds / 60:.1f} minutes, without validation and checkpoints",
         "speed": f"{progress.clips / max(progress.seconds, 1e-9):.2f} clips a second",
         "hardware": f"{num_processes} process(es), {_hardware()}",
-        "optimiser": f"AdamW, betas {args.adam_beta1} and {args.adam_beta2}",
+        "optimiser": f"{OPTIMIZERS[args.optimizer]}, betas {args.adam_beta1} and {args.adam_beta2}",
         "learning rate": f"{args.learning_rate}, {args.lr_scheduler}, {args.lr_warmup_steps} steps of warm-up",
         "weights": f"{weights}; saved in fp16",
         "versions": f"seeclear {seeclear.__version__}, torch {torch.__version__}, diffusers {diffusers.__version__}, "

@@ -1,5 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Validates the Semantic Distiller: does a token cover the annotated object, and the same one through the clip?"""
+"""Validates the Semantic Distiller: does a token cover the annotated object, the same one through the clip, and does
+each of several objects have a token of its own?
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import torch
 from seeclear.data.instances import AnnotatedClip
 from seeclear.metrics.segmentation import best_token_iou, enlarge_masks, fixed_token_iou, mask_iou
 from seeclear.models import SemanticDistiller
+from seeclear.models.matching import match
 
 
 @torch.no_grad()
@@ -48,3 +51,37 @@ def segmentation_figures(
         for kind in ("best", "fixed")
     }
     return means | figures
+
+
+def matched_ious(ious: torch.Tensor) -> torch.Tensor:
+    """`ious` (K, N) of tokens with instances, N <= K -> of every instance with a token of its own (N,): no token
+    counts twice, and the mean is the largest there is.
+    """
+    return ious[match(-ious), torch.arange(ious.shape[1])]
+
+
+@torch.no_grad()
+def separation_figures(distiller: SemanticDistiller, clips: Sequence[AnnotatedClip]) -> dict[str, float]:
+    """Of the clips with several instances: `apart`, the mean IoU of every instance with a clip-wise token of its own,
+    over all frames of the clip, and `found`, the share of instances with which it is at least a half; `shared`, the
+    mean of each instance's best token, which others may have, too.
+    """
+    apart, shared = [], []
+    for clip in clips:
+        if clip.masks.shape[1] < 2:
+            continue
+        low_res = clip.frames.to(distiller.device) / 127.5 - 1
+        size = (low_res.shape[-2], low_res.shape[-1])
+        masks = enlarge_masks(distiller(low_res[None]).clip_masks[0], size).cpu()  # (F, K, h, w)
+        targets = clip.masks.float() > 0.5
+        ious = torch.stack([mask_iou(masks, target).mean(dim=0) for target in targets.unbind(dim=1)], dim=1)
+        apart.append(matched_ious(ious))
+        shared.append(ious.amax(dim=0))
+    if not apart:
+        return {}
+    own = torch.cat(apart)
+    return {
+        "apart": float(own.mean()),
+        "found": float((own >= 0.5).float().mean()),
+        "shared": float(torch.cat(shared).mean()),
+    }

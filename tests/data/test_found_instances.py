@@ -75,6 +75,8 @@ def test_what_moves_before_a_static_camera(tmp_path: Path) -> None:
         for colour in (yellow, blue):  # all of a colour in all frames, in one and the same instance
             share = [float(clip.masks[:, k][colour].float().mean()) for k in range(2)]
             assert max(share) > 0.75 and min(share) < 0.01
+    late = read_static_video(tmp_path / "street.mkv", clip_length=4, num_clips=3, since=0.6)
+    assert [clip.name for clip in late] == ["street-24", "street-28", "street-33"]
 
 
 def test_nothing_moves(tmp_path: Path) -> None:

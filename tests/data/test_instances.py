@@ -105,6 +105,28 @@ def test_what_is_degraded_is_the_clean_clip() -> None:
     assert min(differences) == 0 < max(differences) < 15
 
 
+def test_as_many_objects_of_one_kind_are_pasted_as_asked_for() -> None:
+    """Five objects of one of two clips, about equally large, beside the one that is there."""
+    clips = [red_square(), red_square("other", "person")]
+    data = InstanceClips(clips, [], VOCABULARY, 3, (96, 144), 30, pasted_shares=(0, 0, 0, 0, 0, 1), alike_share=1)
+    several = 0
+    for sample in (data[i] for i in range(30)):
+        pasted = sample["labels"][1 : sample["count"]]
+        assert sample["count"] < MAX_INSTANCES or len(set(pasted.tolist())) == 1
+        several += sample["count"] >= 4
+    assert several >= 25
+    alone = InstanceClips(clips, [], VOCABULARY, 3, (32, 48), 30, pasted_shares=(1, 0, 0, 0, 0, 0))
+    assert {alone[i]["count"] for i in range(30)} == {1}
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.5, 0.1, 0.1, 0.1, 0.1, 0.0), (1.2, -0.2, 0, 0, 0, 0)])
+def test_shares_that_are_none_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="`pasted_shares` is .* 6 numbers from 0 on whose sum is 1"):
+        InstanceClips([red_square()], [], VOCABULARY, pasted_shares=shares)
+    with pytest.raises(ValueError, match=r"`alike_share` is 1.5; it must be in 0..1"):
+        InstanceClips([red_square()], [], VOCABULARY, alike_share=1.5)
+
+
 def test_clips_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one clip"):
         InstanceClips([], [], VOCABULARY)

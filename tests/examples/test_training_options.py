@@ -2,6 +2,7 @@
 """What all training scripts take beside data and a model, on a very small Semantic Lens, in this process."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,19 @@ def test_bf16_is_close_and_keeps_weights_in_float32() -> None:
     assert lowered_losses == pytest.approx(losses, rel=0.02)
     assert {value.dtype for value in lowered.values()} == {torch.float32}
     assert any(not torch.equal(lowered[name], weights[name]) for name in weights)
+
+
+def test_muon_resumes_exactly() -> None:
+    muon = ["--optimizer", "muon"]
+    weights, losses = train("through", *muon)
+    train("halves", *muon, "--checkpoints_total_limit", "2", "--max_train_steps", "2")
+    shutil.rmtree("halves/checkpoint-2")
+    again, later = train("halves", *muon, "--resume_from_checkpoint", "latest")
+    assert later == losses
+    assert all(torch.equal(again[name], value) for name, value in weights.items())
+    plain, _ = train("plain")
+    assert any(not torch.equal(plain[name], value) for name, value in weights.items())
+    assert "Muon" in Path("through/README.md").read_text()
 
 
 def test_gradients_are_clipped() -> None:

@@ -100,7 +100,7 @@ def test_gradients_of_the_batches_before_stay() -> None:
 def test_table(processes: int, ema: bool) -> None:
     args = argparse.Namespace(
         train_batch_size=BATCH, num_frames=1, resolution=SIDE, use_ema=ema, gradient_accumulation_steps=1,
-        gradient_checkpointing=False, channels_last=False,
+        gradient_checkpointing=False, channels_last=False, optimizer="adamw",
     )  # fmt: skip
 
     def make(_: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:

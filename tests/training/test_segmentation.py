@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seeclear.data.instances import AnnotatedClip
-from seeclear.training.segmentation import segmentation_figures, token_ious
+from seeclear.training.segmentation import matched_ious, segmentation_figures, separation_figures, token_ious
 
 
 class Thresholds:
@@ -19,7 +19,7 @@ class Thresholds:
     def __init__(self) -> None:
         self.seen: list[list[int]] = []
 
-    def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
+    def __call__(self, low_res: Tensor, refine: bool = False) -> SimpleNamespace:
         values = (low_res[:, :, :1] + 1) * 127.5
         self.seen.append(values[0, :, 0, 0, 0].round().int().tolist())
         masks = values - torch.tensor([50.0, 100.0, 150.0]).reshape(3, 1, 1)
@@ -84,3 +84,21 @@ def test_refined_masks_are_measured() -> None:
     frame_wise, clip_wise = token_ious(Thresholds(), clip_of(6), refine=True)
     assert frame_wise[:, 2].tolist() == clip_wise[:, 0].tolist() == [1.0] * 6
     assert segmentation_figures(Thresholds(), [clip_of(6)], refine=True)["fixed"] == 1.0
+
+
+def test_no_token_counts_for_two_instances() -> None:
+    """The first token fits both instances best; worked by hand."""
+    ious = torch.tensor([[0.9, 0.8], [0.5, 0.1], [0.0, 0.3]])
+    assert matched_ious(ious).tolist() == pytest.approx([0.5, 0.8])
+
+
+def test_objects_that_share_a_token_are_not_apart() -> None:
+    """Of two halves of what one token covers, one has that token and the other one none."""
+    clip = clip_of(4)
+    clip.frames[clip.frames == 120] = 60  # the first token's alone
+    halves = torch.cat([clip.masks, clip.masks], dim=1)
+    halves[:, 0, :4] = halves[:, 1, 4:] = 0
+    two = AnnotatedClip("two", "thing", clip.frames, halves)
+    figures = separation_figures(Thresholds(), [clip_of(4), two])
+    assert figures == pytest.approx({"apart": 0.5 * (16 / 31), "found": 0.5, "shared": (16 + 15) / (2 * 31)})
+    assert separation_figures(Thresholds(), [clip_of(4)]) == {}
