@@ -6,23 +6,26 @@
 
 The JSON file has `arguments` of examples/train_seeclear.py for all runs, and `arms`: the name of each, with the
 `condenser`'s configuration and the `arguments` that differ. Each arm is first timed over 40 steps; so many steps as
-fit into the minutes make its run, whose learning rate goes down to its end. All else, the seed among it, is the same.
+fit into the minutes make its run, whose learning rate goes down to its end; an arm with `max_train_steps` among its
+arguments makes so many. All else, the seed among it, is the same.
 An arm that is there already is not trained again. CLIPS are what `seeclear evaluate` takes.
 """
 
 import argparse
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from seeclear import PixelCondenser
 
 SCRIPT = Path(__file__).parent.parent / "examples" / "train_seeclear.py"
-TIMED_STEPS, UNTIMED_STEPS = 40, 10
+TIMED_STEPS = 40
 
 
 def options(arguments: Mapping[str, Any]) -> list[str]:
@@ -36,9 +39,9 @@ def options(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def seconds_per_step(log: Path) -> float:
-    """Of a run of `TIMED_STEPS` that wrote a line for each, the first `UNTIMED_STEPS` left out."""
-    seconds = {line["step"]: line["seconds"] for line in map(json.loads, log.read_text().splitlines())}
-    return float(seconds[TIMED_STEPS] - seconds[UNTIMED_STEPS]) / (TIMED_STEPS - UNTIMED_STEPS)
+    """The median of a run's steps: those in which frames are distilled for the first time take longer."""
+    seconds = [json.loads(line)["seconds"] for line in log.read_text().splitlines()]
+    return statistics.median(later - earlier for earlier, later in pairwise(seconds))
 
 
 def run(command: Sequence[str], log: Path) -> None:
@@ -66,13 +69,14 @@ def train_arm(args: argparse.Namespace, plan: Mapping[str, Any], name: str) -> t
         command = [sys.executable, str(SCRIPT), *options({**given, "max_train_steps": steps, "output_dir": where})]
         run(command, args.output_dir / f"{name}.log")
 
-    timing = args.output_dir / f"{name}-timing"
-    train(TIMED_STEPS, timing)
-    seconds = seconds_per_step(timing / "train_log.jsonl")
-    shutil.rmtree(timing)
-    steps = max(1, int(60 * args.minutes / seconds))
+    steps = given.get("max_train_steps")
+    if steps is None:
+        timing = args.output_dir / f"{name}-timing"
+        train(TIMED_STEPS, timing)
+        steps = max(1, int(60 * args.minutes / seconds_per_step(timing / "train_log.jsonl")))
+        shutil.rmtree(timing)
     train(steps, folder)
-    return steps, seconds
+    return steps, seconds_per_step(folder / "train_log.jsonl")
 
 
 def measure_arm(args: argparse.Namespace, name: str) -> dict[str, float]:

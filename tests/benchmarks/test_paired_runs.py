@@ -55,7 +55,11 @@ def test_arms_get_the_same_minutes(
 ) -> None:
     plan = {
         "arguments": {"learning_rate": 1e-3, "use_ema": True, "cache_data": False},
-        "arms": {"slow": {}, "fast": {"condenser": {"middle_layers": 1}, "arguments": {"learning_rate": 2e-3}}},
+        "arms": {
+            "slow": {},
+            "fast": {"condenser": {"middle_layers": 1}, "arguments": {"learning_rate": 2e-3}},
+            "fixed": {"arguments": {"max_train_steps": 30}},
+        },
     }
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     commands = Commands(SeeClearPipeline(**small_components))
@@ -69,6 +73,7 @@ def test_arms_get_the_same_minutes(
     assert rows == [
         f"| slow | {parameters:.2f} | 60 | 2.00 | +0.060 | 0.800 | 8.00 |",
         f"| fast | {parameters:.2f} | 120 | 1.00 | +0.120 | 0.800 | 8.00 |",
+        f"| fixed | {parameters:.2f} | 30 | 1.00 | +0.030 | 0.800 | 8.00 |",
     ]
     timing, training, evaluation = commands.seen[:3]
     assert timing[1].endswith("train_seeclear.py") and timing[timing.index("--max_train_steps") + 1] == "40"
@@ -79,7 +84,7 @@ def test_arms_get_the_same_minutes(
     assert evaluation[1:6] == ["-m", "seeclear", "evaluate", "A", "B"]
 
     paired_runs.main(line)  # nothing is done twice
-    assert len(commands.seen) == 6 and capsys.readouterr().out.splitlines()[2:] == rows
+    assert len(commands.seen) == 8 and capsys.readouterr().out.splitlines()[2:] == rows
     with pytest.raises(SystemExit):
         paired_runs.main([*line, "--arms", "medium"])
     assert "--arms has medium" in capsys.readouterr().err
@@ -99,6 +104,6 @@ def test_the_plans_can_be_run(paired_runs: ModuleType, name: str) -> None:
         words = paired_runs.options(plan["arguments"] | arm.get("arguments", {}))
         if "--lpips_weight" in words:
             words += ["--lpips_weights_path", "W"]
-        args = parse_arguments([*words, "--data_root", "D", "--output_dir", "O", "--max_train_steps", "1"])
+        args = parse_arguments(["--max_train_steps", "1", *words, "--data_root", "D", "--output_dir", "O"])
         assert (root / args.data_config).is_file()
         PixelCondenser(**PRESETS[args.preset]["pixel_condenser"] | arm.get("condenser", {}))
