@@ -5,7 +5,10 @@
         --distillers seeclear/weights/seeclear-tiny/semantic_distiller random --output figures.json
 
 `DATA` is in the layout that `examples/configs/reference_instances.json` names. "best" takes the best frame-wise token
-of every frame, "fixed" one clip-wise token for a whole clip. With `--condenser` the time of distilling a clip of five
+of every frame, "clipwise" the best clip-wise one, "fixed" one clip-wise token for a whole clip. With `--several` the
+last quarters of the list's static cameras, which trainings leave out, show whether each of several objects has a token
+of its own: "apart" is the mean IoU with that, "found" the share of objects that have one with half or more, "shared"
+the mean IoU with the best token, whoever else has it. With `--condenser` the time of distilling a clip of five
 320x180 frames is compared with that of its condensation at the pipeline's default steps, in one run.
 """
 
@@ -18,10 +21,11 @@ from pathlib import Path
 import torch
 
 from seeclear import SeeClearPipeline, SemanticDistiller
+from seeclear.data.found_instances import read_static_video
 from seeclear.data.instances import read_annotated_clip
 from seeclear.models.presets import PRESETS
 from seeclear.runtime import keep_freed_memory
-from seeclear.training.segmentation import segmentation_figures
+from seeclear.training.segmentation import segmentation_figures, separation_figures
 
 
 def load(name: str) -> SemanticDistiller:
@@ -75,12 +79,13 @@ def main() -> None:
     parser.add_argument("--instance_list", type=Path, default="examples/configs/reference_instances.json")
     parser.add_argument("--clips", nargs="*", default=[], help="names of annotated clips")
     parser.add_argument("--distillers", nargs="*", default=[], help="folders of saved distillers, or 'random'")
+    parser.add_argument("--several", action="store_true", help="measure how far several objects are apart, too")
     parser.add_argument("--refine", action="store_true", help="refine the masks, as `seeclear segment` does")
     parser.add_argument("--condenser", help="a pipeline whose times are measured")
     parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
     args = parser.parse_args()
-    if args.clips and args.data_root is None:
-        parser.error("--clips needs --data_root")
+    if (args.clips or args.several) and args.data_root is None:
+        parser.error("--clips and --several need --data_root")
     keep_freed_memory()
 
     result: dict[str, dict[str, float]] = {}
@@ -89,8 +94,15 @@ def main() -> None:
         read_annotated_clip(*(args.data_root / folders[kind] / name for kind in ("frames", "masks")))
         for name in args.clips
     ]
-    for name in args.distillers if clips else []:
-        result[name] = segmentation_figures(load(name), clips, args.refine)
+    several = [
+        clip
+        for video in (folders.get("static_cameras", {}) if args.several else [])
+        for clip in read_static_video(args.data_root / video, clip_length=5, num_clips=10, since=0.75)
+    ]
+    for name in args.distillers if clips or several else []:
+        distiller = load(name)
+        result[name] = segmentation_figures(distiller, clips, args.refine) if clips else {}
+        result[name] |= separation_figures(distiller, several)
         print(f"| {name} |", " | ".join(f"{key} {value:.3f}" for key, value in result[name].items()), "|")
     if args.condenser is not None:
         result["seconds"] = shares(args.condenser)

@@ -50,10 +50,14 @@ def as_matrix(weight: Tensor) -> Tensor:
 
 
 def hidden_weights(model: nn.Module) -> list[nn.Parameter]:
-    """What Muon trains: the trainable matrices and kernels of the networks' blocks (`_no_split_modules`) whose sides
-    are at least `LEAST_SIDE`. First and last layers, embeddings, norms and biases are AdamW's.
+    """What Muon trains: the trainable matrices and kernels of the networks' blocks (`_no_split_modules` and
+    `_repeated_blocks`) whose sides are at least `LEAST_SIDE`. First and last layers, embeddings, norms and biases are
+    AdamW's.
     """
-    blocks = {name for module in model.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+    lists = [
+        getattr(m, kind, None) or () for m in model.modules() for kind in ("_no_split_modules", "_repeated_blocks")
+    ]
+    blocks = {name for names in lists for name in names}
     chosen: dict[int, nn.Parameter] = {}
     for module in model.modules():
         if type(module).__name__ in blocks:

@@ -38,17 +38,18 @@ def token_ious(
 def segmentation_figures(
     distiller: SemanticDistiller, clips: Sequence[AnnotatedClip], refine: bool = False
 ) -> dict[str, float]:
-    """Mean over clips, and each clip's: `best` with the best frame-wise token of every frame, `fixed` with the one
-    clip-wise token that fits the whole clip best; of masks as they are, or refined.
+    """Mean over clips, and each clip's: `best` with the best frame-wise token of every frame, `clipwise` with the best
+    clip-wise one, `fixed` with the clip-wise token that fits the whole clip best; of masks as they are, or refined.
     """
     figures: dict[str, float] = {}
     for clip in clips:
         frame_wise, clip_wise = token_ious(distiller, clip, refine=refine)
         figures[f"best_{clip.name}"] = float(best_token_iou(frame_wise))
+        figures[f"clipwise_{clip.name}"] = float(best_token_iou(clip_wise))
         figures[f"fixed_{clip.name}"] = float(fixed_token_iou(clip_wise))
     means = {
         kind: sum(value for name, value in figures.items() if name.startswith(f"{kind}_")) / len(clips)
-        for kind in ("best", "fixed")
+        for kind in ("best", "clipwise", "fixed")
     }
     return means | figures
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seeclear import PixelCondenser
+from seeclear import PixelCondenser, SemanticLens
 from seeclear.training.muon import ADAM_RMS, Muon, as_matrix, hidden_weights, orthogonal
 
 OPTIONS = {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-8, "weight_decay": 0.1}
@@ -64,6 +64,15 @@ def test_first_and_last_layers_of_the_condenser_are_not_hidden() -> None:
     names = {name for name, weight in condenser.named_parameters() if id(weight) in chosen}
     assert "encoder.0.blocks.0.conv1.weight" in names and "decoder.0.attentions.0.attention.to_qkv.weight" in names
     assert {name.split(".")[0] for name in names} == {"encoder", "decoder", "middle"}
+
+
+def test_blocks_of_the_lens_are_hidden() -> None:
+    lens = SemanticLens(channels=32)
+    chosen = {id(weight) for weight in hidden_weights(lens)}
+    names = {name for name, weight in lens.named_parameters() if id(weight) in chosen}
+    assert {name.split(".")[0] for name in names} == {
+        "extraction", "backward_branch", "forward_branch", "attention", "reconstruction"
+    }  # fmt: skip
 
 
 def test_a_step_by_hand() -> None:

@@ -71,10 +71,13 @@ def test_figures_of_clips_and_their_means() -> None:
     figures = segmentation_figures(Thresholds(), [clip_of(6), other])
     assert figures == {
         "best": 0.75,
+        "clipwise": 0.75,
         "fixed": 0.75,
         "best_clip": 1.0,
+        "clipwise_clip": 1.0,
         "fixed_clip": 1.0,
         "best_other": 0.5,
+        "clipwise_other": 0.5,
         "fixed_other": 0.5,
     }
 
