@@ -22,6 +22,7 @@ import torch
 
 from seeclear import SeeClearPipeline, SemanticDistiller
 from seeclear.data.found_instances import read_static_video
+from seeclear.data.instance_list import TRAINED_SHARE
 from seeclear.data.instances import read_annotated_clip
 from seeclear.models.presets import PRESETS
 from seeclear.runtime import keep_freed_memory
@@ -97,7 +98,7 @@ def main() -> None:
     several = [
         clip
         for video in (folders.get("static_cameras", {}) if args.several else [])
-        for clip in read_static_video(args.data_root / video, clip_length=5, num_clips=10, since=0.75)
+        for clip in read_static_video(args.data_root / video, clip_length=5, num_clips=10, since=TRAINED_SHARE)
     ]
     for name in args.distillers if clips or several else []:
         distiller = load(name)

@@ -4,7 +4,7 @@
     python examples/average_weights.py first:0.6 second:0.4 --output_dir average
 
 `first` and `second` are folders of saved pipelines or networks of the same kind. All their weights are averaged in
-float32 and saved in the first one's dtype; configurations and model card are the first one's.
+float64 and saved in the first one's dtype; configurations and model card are the first one's.
 """
 
 from __future__ import annotations
@@ -15,26 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seeclear.training.loop import one_line_errors
 
 LEFT_OUT = ("checkpoint-*", ".partial-*", "logs", "validation", "*.jsonl", "run.json")
 """What a training leaves beside the weights."""
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file.
-
-    Raises:
-        ValueError: there is no such file.
-    """
-    if not path.is_file():
-        raise ValueError(f"{str(path)!r} is missing: all folders must hold the same networks")
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def average(parts: Sequence[tuple[dict[str, Tensor], float]]) -> dict[str, Tensor]:
@@ -77,7 +64,10 @@ def average_folders(parts: Sequence[tuple[Path, float]], output_dir: Path) -> No
     files = [file for file in files if file.parts[0] not in left_out]
     if not files:
         raise ValueError(f"{str(first)!r} is no folder with weights")
-    averages = {file: average([(read_weights(folder / file), weight) for folder, weight in parts]) for file in files}
+    missing = [folder / file for folder, _ in parts for file in files if not (folder / file).is_file()]
+    if missing:
+        raise ValueError(f"{str(missing[0])!r} is missing: all folders must hold the same networks")
+    averages = {file: average([(load_file(folder / file), weight) for folder, weight in parts]) for file in files}
     shutil.copytree(first, output_dir, ignore=ignore)
     for file, tensors in averages.items():
         save_file(tensors, output_dir / file, metadata={"format": "pt"})

@@ -13,6 +13,9 @@ from .found_instances import PHOTO_SIZE, read_masked_photos, read_static_video
 from .instances import AnnotatedClip, read_annotated_clip
 from .sources import image_files
 
+TRAINED_SHARE = 0.75
+"""Of a video of a static camera, what is trained on: its beginning; the rest is left to measure on."""
+
 
 def read_instance_list(list_file: str | Path, data_dir: str | Path) -> tuple[list[AnnotatedClip], list[Tensor]]:
     """The clips with instances, and the backgrounds, that a JSON file lists.
@@ -43,7 +46,7 @@ def read_instance_list(list_file: str | Path, data_dir: str | Path) -> tuple[lis
     for images, masks in spec.get("photographs", []):
         clips += read_masked_photos(root / images, root / masks)
     for video, label in spec.get("static_cameras", {}).items():
-        clips += read_static_video(root / video, label, until=0.75)
+        clips += read_static_video(root / video, label, until=TRAINED_SHARE)
     files = [file for folder in spec.get("backgrounds", []) for file in image_files(root / folder)]
     return clips, [_read_background(file) for file in files]
 

@@ -58,14 +58,9 @@ def hidden_weights(model: nn.Module) -> list[nn.Parameter]:
         getattr(m, kind, None) or () for m in model.modules() for kind in ("_no_split_modules", "_repeated_blocks")
     ]
     blocks = {name for names in lists for name in names}
-    chosen: dict[int, nn.Parameter] = {}
-    for module in model.modules():
-        if type(module).__name__ in blocks:
-            for parameter in module.parameters():
-                if parameter.requires_grad and parameter.ndim in (2, 4):
-                    if min(as_matrix(parameter).shape) >= LEAST_SIDE:
-                        chosen[id(parameter)] = parameter
-    return list(chosen.values())
+    inside = {id(p): p for m in model.modules() if type(m).__name__ in blocks for p in m.parameters()}
+    trained = [p for p in inside.values() if p.requires_grad and p.ndim in (2, 4)]
+    return [p for p in trained if min(as_matrix(p).shape) >= LEAST_SIDE]
 
 
 class Muon(torch.optim.Optimizer):

@@ -106,15 +106,16 @@ def test_what_is_degraded_is_the_clean_clip() -> None:
 
 
 def test_as_many_objects_of_one_kind_are_pasted_as_asked_for() -> None:
-    """Five objects of one of two clips, about equally large, beside the one that is there."""
+    """Five objects, all of one of two clips or of any, beside the one that is there."""
     clips = [red_square(), red_square("other", "person")]
-    data = InstanceClips(clips, [], VOCABULARY, 3, (96, 144), 30, pasted_shares=(0, 0, 0, 0, 0, 1), alike_share=1)
-    several = 0
-    for sample in (data[i] for i in range(30)):
-        pasted = sample["labels"][1 : sample["count"]]
-        assert sample["count"] < MAX_INSTANCES or len(set(pasted.tolist())) == 1
-        several += sample["count"] >= 4
-    assert several >= 25
+    mixed = {}
+    for share in (0.0, 1.0):
+        data = InstanceClips(clips, [], VOCABULARY, 3, (96, 144), 30, 0, 6, (0, 0, 0, 0, 0, 1), share)
+        samples = [data[i] for i in range(30)]
+        assert sum(sample["count"] >= 4 for sample in samples) >= 25
+        pasted = [set(sample["labels"][1 : sample["count"]].tolist()) for sample in samples]
+        mixed[share] = sum(len(labels) > 1 for labels in pasted)
+    assert mixed[1.0] == 0 and mixed[0.0] >= 15
     alone = InstanceClips(clips, [], VOCABULARY, 3, (32, 48), 30, pasted_shares=(1, 0, 0, 0, 0, 0))
     assert {alone[i]["count"] for i in range(30)} == {1}
 

@@ -96,16 +96,20 @@ def test_gradients_of_the_batches_before_stay() -> None:
     assert measure_step(plan(), batches=2).peak >= measure_step(plan(), batches=1).peak + 3 * WEIGHT
 
 
-@pytest.mark.parametrize(("processes", "ema"), [(1, False), (4, True)])
-def test_table(processes: int, ema: bool) -> None:
+@pytest.mark.parametrize(
+    ("processes", "ema", "optimizer", "states"),
+    [(1, False, "adamw", {"AdamW": 8}), (4, True, "adamw", {"AdamW": 8}), (1, False, "muon", {"Muon": 4})],
+)
+def test_table(processes: int, ema: bool, optimizer: str, states: dict[str, int]) -> None:
     args = argparse.Namespace(
         train_batch_size=BATCH, num_frames=1, resolution=SIDE, use_ema=ema, gradient_accumulation_steps=1,
-        gradient_checkpointing=False, channels_last=False, optimizer="adamw",
+        gradient_checkpointing=False, channels_last=False, optimizer=optimizer,
     )  # fmt: skip
 
     def make(_: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         with mode:
             planned = plan()
+        planned.model._no_split_modules = ["Linear"]  # all of it is blocks
         frozen = nn.Linear(SIDE, 2 * SIDE, bias=False)
         return StepPlan({**planned.components, "frozen": frozen}, planned.model, planned.step)
 
@@ -115,11 +119,13 @@ def test_table(processes: int, ema: bool) -> None:
     }
     assert table["chain"] == [f"{SIDE * SIDE * 4:,}"] * 2 and table["frozen"] == [f"{SIDE * SIDE * 2:,}", "0"]
     assert table["all"] == [f"{SIDE * SIDE * 6:,}", f"{SIDE * SIDE * 4:,}"]
-    assert table["weights"] == ["6"] and table["optimiser state (AdamW)"] == ["8"] and table["gradients"] == ["4"]
+    [(name, state)] = states.items()
+    assert table["weights"] == ["6"] and table["gradients"] == ["4"]
+    assert table[f"optimiser state ({name})"] == [str(state)]
     assert table["activations kept for the backward pass"] == [f"{5 * ACTIVATION / MIB:.0f}"]
     assert ("moving average of the weights" in table) == ema and ("gradient buckets of DDP" in table) == (
         processes > 1
     )
-    lasting = 6 + 8 + (8 if ema else 0)
+    lasting = 6 + state + (8 if ema else 0)
     most = float(table["**most at one time in a step**"][0].strip("*").replace(",", ""))
     assert most == pytest.approx(lasting + measure_step(plan()).peak / MIB, abs=1)
