@@ -163,19 +163,25 @@ class Trainer(TrainingLoop):
     def _perceptual_loss(
         self, prediction: Tensor, x0: Tensor, timesteps: Tensor, generators: list[torch.Generator]
     ) -> Tensor:
-        """LPIPS of one frame of each clip, zero for a clip whose timestep is above `lpips_max_timestep`; the mean."""
-        chosen = sample_frame_indices(generators, x0.shape[1])
+        """LPIPS of `lpips_frames` frames of each clip from a random one on, after the last the first again; zero for a
+        clip whose timestep is above `lpips_max_timestep`; the mean.
+        """
+        num_frames = x0.shape[1]
+        first = sample_frame_indices(generators, num_frames)
+        count = min(self.args.lpips_frames, num_frames)
         limit = self.args.lpips_max_timestep
         rows = torch.arange(len(x0), device=x0.device)
         if limit is not None:
             rows = rows[timesteps <= limit]
         if not len(rows):
             return prediction.new_zeros(())
-        frames = prediction[rows, chosen[rows]], x0[rows, chosen[rows]]
+        rows = rows.repeat_interleave(count)
+        chosen = (first[rows] + torch.arange(len(rows), device=x0.device) % count) % num_frames
+        frames = prediction[rows, chosen], x0[rows, chosen]
         frames = sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
         with self.accelerator.autocast():
             predicted, true = (self.lpips.features(images) for images in frames)
-        return self.lpips.distance(predicted, true).sum() / len(x0)
+        return self.lpips.distance(predicted, true).sum() / (len(x0) * count)
 
     def finished_pipeline(self) -> SeeClearPipeline:
         model = self.averaged_model().eval()
@@ -244,7 +250,8 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         loss = pixel_loss(args, prediction, x0)
         if lpips is not None:
             size = min(args.lpips_crop_size or side, side)
-            frames = (frames[:, 0, :, :size, :size] for frames in (prediction, x0))
+            compared = (frames[:, : args.lpips_frames, :, :size, :size] for frames in (prediction, x0))
+            frames = (frames.flatten(0, 1) for frames in compared)
             with autocast():
                 predicted, true = (lpips.features(images) for images in frames)
             loss = loss + args.lpips_weight * lpips.distance(predicted, true).mean()

@@ -7,7 +7,7 @@ repeated (torch drops the taps outside and renormalises). Shapes: images are (..
 """
 
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
@@ -72,6 +72,13 @@ def _resize_columns(images: Tensor, out_size: int, scale: float) -> Tensor:
     return resized.view(images.shape[0], images.shape[1], out_size)
 
 
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which autocast lowers nothing on the device."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] | None = None) -> Tensor:
     """Resize as MATLAB's `imresize(images, scale)` or `imresize(images, size)` with its default, bicubic, does.
 
@@ -108,8 +115,7 @@ def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] |
 
     dtype = images.dtype if images.dtype == torch.float64 else torch.float32
     resized = images.reshape(-1, height, width).to(dtype)
-    device = images.device.type
-    with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
+    with full_precision(images.device):
         if scales[0] <= scales[1]:  # the smaller factor first: less to compute for the second
             resized = _resize_columns(_resize_rows(resized, out_height, scales[0]), out_width, scales[1])
         else:

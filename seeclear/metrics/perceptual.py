@@ -197,21 +197,28 @@ class LPIPS(FeatureMetric):
         self._freeze()
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The features of the five stages, of unit length along the channels, in the dtype of the weights; within
-        autocast the convolutions alone are in its dtype.
+        """The features of the five stages, each (N, h, w, C), of unit length along the channels, in the dtype of the
+        weights; within autocast the convolutions alone are in its dtype.
+
+        Channels come last, as they lie in memory, so that the gradient is worked out in that order, too: in another
+        order LPIPS with its gradient takes twice as long on a CPU.
         """
         _check_images(images)
         normalised = (images.to(self.mean.dtype) - self.mean) / self.std
         features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
-        features = [f.to(self.mean.dtype) for f in features]
-        return [f / (torch.linalg.vector_norm(f, dim=1, keepdim=True) + 1e-10) for f in features]
+        return [_unit_length(stage.to(self.mean.dtype).permute(0, 2, 3, 1)) for stage in features]
 
     def distance(self, features: list[Tensor], reference: list[Tensor]) -> Tensor:
         total = features[0].new_zeros(len(features[0]))
         for i, (x, y) in enumerate(zip(features, reference, strict=True)):
             weight = self.get_buffer(f"linear_{i}")
-            total = total + (x - y).square().mean(dim=(2, 3)) @ weight.to(x.dtype)
+            total = total + ((x - y).square() @ weight.to(x.dtype)).mean(dim=(1, 2))
         return total
+
+
+def _unit_length(features: Tensor) -> Tensor:
+    """Features (..., C) of length 1; zeros stay zeros."""
+    return features * (1 / (torch.linalg.vector_norm(features, dim=-1, keepdim=True) + 1e-10))
 
 
 class DISTS(FeatureMetric):

@@ -7,6 +7,8 @@ patches of 2x2 pixels, so on H/2 x W/2 positions: a quarter of the queries and a
 lost, since a patch carries all four.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -15,6 +17,17 @@ from torch import Tensor, nn
 from .attention import PixelCrossAttention, WindowSelfAttention, zero_init
 
 PATCH = 2
+_PART_PIXELS = 2**16
+
+
+def in_parts(call: Callable[..., Tensor], *maps: Tensor) -> Tensor:
+    """`call(*maps)` for a function that sees each image (N, ...) alone: where no gradient is wanted, for so many at a
+    time that layers hand each other what still lies in the processor's cache.
+    """
+    count = max(1, _PART_PIXELS // (maps[0].shape[-2] * maps[0].shape[-1]))
+    if torch.is_grad_enabled() or count >= len(maps[0]):
+        return call(*maps)
+    return torch.cat([call(*part) for part in zip(*(x.split(count) for x in maps), strict=True)])
 
 
 class ConvBlock(nn.Module):
@@ -183,12 +196,12 @@ class ImplicitMaskedAlignment(nn.Module):
         """(N, h, w, heads * d) -> overlapping windows (N * rows * columns, heads, (size + 2 margin)^2, d); the edge is
         repeated.
         """
-        offsets = torch.arange(-margin, self.window_size + margin, device=maps.device)
-        for axis, count in ((1, rows), (2, columns)):  # places along the axis, of one window after the other
-            starts = self.window_size * torch.arange(count, device=maps.device)
-            places = (starts[:, None] + offsets).flatten().clamp(0, maps.shape[axis] - 1)
-            maps = maps.index_select(axis, places)
-        return rearrange(maps, "n (i a) (j b) (g d) -> (n i j) g (a b) d", i=rows, j=columns, g=self.heads)
+        size = self.window_size
+        height, width = maps.shape[1:3]
+        padding = (margin, columns * size - width + margin, margin, rows * size - height + margin)
+        padded = F.pad(maps.permute(0, 3, 1, 2), padding, mode="replicate").permute(0, 2, 3, 1)
+        windows = padded.unfold(1, size + 2 * margin, size).unfold(2, size + 2 * margin, size)
+        return rearrange(windows, "n i j (g d) a b -> (n i j) g (a b) d", g=self.heads)
 
     def _bias(self) -> Tensor:
         """The bias of every pair of query and key in a window, (heads, size^2, (size + 2 radius)^2)."""
@@ -258,7 +271,7 @@ class MultiFrameAttention(nn.Module):
 
     def forward(self, hidden_states: Tensor, num_frames: int) -> Tensor:
         """`hidden_states` (B*F, C, H, W)."""
-        patches = self.to_patches(hidden_states)
+        patches = in_parts(self.to_patches, hidden_states)
         for layer in self.layers:
             patches = layer(patches, num_frames)
-        return self.from_patches(patches).add_(hidden_states)
+        return in_parts(lambda x, y: self.from_patches(y).add_(x), hidden_states, patches)

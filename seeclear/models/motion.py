@@ -7,15 +7,18 @@ affine one that most of the picture follows. Flow maps (N, 2, h, w) hold x and y
 `first` shows at a place, `second` shows at the place plus the flow there.
 """
 
+import math
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
-from seeclear.resize import imresize
+from seeclear.resize import full_precision, imresize
 
 REACH = 2
 """Frames are compared with those so far before and after them, or with the ends of the clip if these are nearer."""
@@ -24,6 +27,8 @@ CHANNELS = 5
 _LEVELS, _ITERATIONS, _WINDOW = 3, 3, 5
 _NOISE = 1e-4
 _SMALLEST = 0.1
+_ENLARGED = 1.5
+"""How much larger than LR frames the pictures are that DIS takes."""
 _SMALLEST_SIDE = 16
 """Of the pictures that DIS takes."""
 
@@ -75,12 +80,13 @@ def dense_inverse_search(pictures: Tensor) -> Tensor:
     """DIS between the frames of clips, uint8 (B, F, h, w): to the next one and to the one before, float32
     (B, 2, F - 1, 2, h, w).
 
-    Settings are those of OpenCV's medium preset, but at the full size, without mean normalization and with twice the
-    weight of smoothness in the refinement (docs/training.md, benchmarks/flow.py).
+    Settings are those of OpenCV's medium preset, but at the full size, without mean normalization, with patches every
+    4th pixel and with twice the weight of smoothness in the refinement (docs/training.md, benchmarks/flow.py).
     """
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     search.setUseMeanNormalization(False)
+    search.setPatchStride(4)
     search.setVariationalRefinementAlpha(40)
     found = [
         search.calc(first, second, None)
@@ -100,7 +106,7 @@ def _(pictures: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clip_flow(frames: Tensor, scale: int = 1) -> Tensor:
-    """The flow between the frames of a clip, by DIS on frames of twice the LR size: fractions of a pixel matter.
+    """The flow between the frames of a clip, by DIS on frames of 1.5 times the LR size: fractions of a pixel matter.
 
     Args:
         frames: (B, F, C, scale * h, scale * w) in [-1, 1].
@@ -115,20 +121,24 @@ def clip_flow(frames: Tensor, scale: int = 1) -> Tensor:
     shape = (batch_size, 2, max(0, num_frames - 1), 2, height, width)
     if 0 in shape:
         return torch.zeros(shape, device=frames.device)
-    twice = (2 * height, 2 * width)
-    missing = [max(0, _SMALLEST_SIDE - side) for side in twice]
+    size = (math.ceil(_ENLARGED * height), math.ceil(_ENLARGED * width))
+    missing = [max(0, _SMALLEST_SIDE - side) for side in size]
+    shrink = torch.tensor([width / size[1], height / size[0]], device=frames.device)[:, None, None]
 
     def picture(frame: Tensor) -> Tensor:
         """(B, C, scale * h, scale * w) in grey, uint8, as DIS takes it."""
         grey = frame.float().mean(dim=1, keepdim=True)
-        grey = imresize(grey, size=twice) if scale == 1 else F.interpolate(grey, size=twice, mode="area")
+        grey = imresize(grey, size=size) if scale == 1 else F.interpolate(grey, size=size, mode="area")
         grey = F.pad(grey, (0, missing[1], 0, missing[0]), mode="replicate")
         return (grey[:, 0] * 127.5 + 127.5).round().clamp(0, 255).byte()
 
     found = []
-    for pair in pairwise(picture(frame) for frame in frames.unbind(dim=1)):  # flow at twice the size is large
-        flow = dense_inverse_search(torch.stack(pair, dim=1))[..., : twice[0], : twice[1]]
-        found.append(F.avg_pool2d(flow.flatten(0, 2), 2).div(2).unflatten(0, flow.shape[:3]))
+    for pair in pairwise(picture(frame) for frame in frames.unbind(dim=1)):  # flow at the larger size is large
+        flow = dense_inverse_search(torch.stack(pair, dim=1))[..., : size[0], : size[1]]
+        small = F.interpolate(
+            flow.flatten(0, 2), size=(height, width), mode="bilinear", antialias=True, align_corners=False
+        )
+        found.append((small * shrink).unflatten(0, flow.shape[:3]))
     return torch.cat(found, dim=2)
 
 
@@ -149,6 +159,49 @@ def flow_to(flow: Tensor, index: int, step: int) -> Tensor:
     for t in range(index + onward, index + step, onward):
         there = there + warp(next_flow(t), there)
     return there
+
+
+def subpixel_places(flow: Tensor, scale: int) -> Tensor:
+    """Where `warp` would look along a flow enlarged bilinearly, the sub-pixels of every pixel one after the other.
+
+    That order is the one in which feature maps at the flow's size hold sub-pixels as channels (`F.pixel_shuffle`).
+
+    Args:
+        flow: (B, 2, h, w), in its own pixels.
+        scale: how many sub-pixels a pixel has in a row and in a column.
+
+    Returns:
+        A grid of `F.grid_sample` (B, h, w * scale^2, 2), float32.
+    """
+    height, width = flow.shape[-2:]
+    options: dict[str, Any] = {"dtype": torch.float32, "device": flow.device}
+    phase = (torch.arange(scale, **options) + 0.5) / scale - 0.5  # of a sub-pixel, from the middle of its pixel
+    ahead = phase.clamp(min=0)
+    line = torch.stack([ahead - phase, 1 - phase.abs(), ahead], dim=1)  # weights of the pixel before, itself, the next
+    size = torch.tensor([width, height], **options)
+    kernel = torch.einsum("pa,qb,ij->pqijab", line, line, torch.diag(2 / size)).flatten(0, 2)
+    rows, columns = (torch.arange(-1, side + 1, **options) for side in (height, width))
+    places = F.pad(flow.float(), (1, 1, 1, 1), mode="replicate")
+    places = places + torch.stack(torch.broadcast_tensors(columns, rows[:, None]))
+    with full_precision(flow.device):
+        places = F.conv2d(
+            places.contiguous(memory_format=torch.channels_last), kernel, (1 / size - 1).repeat(scale**2)
+        )
+    return places.permute(0, 2, 3, 1).unflatten(-1, (scale**2, 2)).flatten(2, 3)
+
+
+def sample_subpixels(frames: Tensor, places: Tensor, scale: int) -> Tensor:
+    """`frames` (B, C, scale * h, scale * w), float32, at [`subpixel_places`] -> a view (B, h, w, C, scale^2) of what
+    lies in memory in the order (B, C, h, w, scale^2).
+    """
+    found = F.grid_sample(frames, places, mode="bilinear", padding_mode="border", align_corners=False)
+    return found.unflatten(-1, (-1, scale**2)).permute(0, 2, 3, 1, 4)
+
+
+def subpixels(frames: Tensor, scale: int) -> Tensor:
+    """`frames` (B, C, scale * h, scale * w) -> (B, h, w, C, scale^2), ordered as [`sample_subpixels`] has it."""
+    ordered = rearrange(frames, "b c (h p) (w q) -> b c h w (p q)", p=scale, q=scale)
+    return ordered.permute(0, 2, 3, 1, 4)
 
 
 def moved_neighbor(

@@ -32,10 +32,11 @@ from .lens_modules import (
     ImplicitMaskedAlignment,
     InstanceSemanticEmbedding,
     MultiFrameAttention,
+    in_parts,
     sample_maps,
     sampling_matrix,
 )
-from .motion import clip_flow, moved_neighbor, warp
+from .motion import clip_flow, flow_to, sample_subpixels, subpixel_places, subpixels, warp
 
 
 @dataclass
@@ -65,6 +66,25 @@ class _Semantics:
     clip_tokens: Tensor | None = None
     rows: Tensor | None = None
     columns: Tensor | None = None
+
+
+@dataclass
+class _Motion:
+    """What is moved beside features, filled up to whole patches.
+
+    Attributes:
+        enlarged: the enlarged frames (B, F, 3, sH, sW), float32.
+        ordered: each of them as [`subpixels`], (B, H, W, 3, s^2).
+        flow: in LR pixels (B, 2, F - 1, 2, H, W), as [`SemanticLens.estimate_flow`] gives it.
+    """
+
+    enlarged: Tensor
+    ordered: list[Tensor]
+    flow: Tensor
+
+    def between(self, t: int, before: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Flow, neighbor and frame, as [`PropagationBranch.compensate`] takes them, from frame `t` to `before`."""
+        return flow_to(self.flow, t, before - t), self.enlarged[:, before], self.ordered[t]
 
 
 class PropagationBranch(nn.Module):
@@ -99,7 +119,7 @@ class PropagationBranch(nn.Module):
 
         `sources`: the frames' own features, each (B*F, C, H, W), the shallow ones first.
         """
-        own = self.fuse_sources(torch.cat(sources, dim=1))
+        own = in_parts(lambda *maps: self.fuse_sources(torch.cat(maps, dim=1)), *sources)
         parts: list[Tensor | None] = [own, None, None, None]
         if self.image is not None:
             parts[1:3] = self.image.descriptors(sources[0], semantics.masks)
@@ -111,11 +131,27 @@ class PropagationBranch(nn.Module):
         ]
         return list(zip(*frames, strict=True))
 
-    def compensate(self, features: Tensor, flow: Tensor) -> Tensor:
-        """`features` (B, C, H, W), taken for C / s^2 maps at HR size, moved by the flow (B, 2, sH, sW)."""
-        assert self.scale is not None
-        moved = F.pixel_unshuffle(move(F.pixel_shuffle(features, self.scale), flow), self.scale)
-        return moved.contiguous(memory_format=torch.channels_last)
+    def compensate(self, features: Tensor, flow: Tensor, neighbor: Tensor, enlarged: Tensor) -> tuple[Tensor, Tensor]:
+        """Moves what is known of a neighbor along the flow, as sub-pixels at HR size.
+
+        Args:
+            features: of the neighbor (B, C, H, W), taken for C / s^2 maps at HR size.
+            flow: from the frame to the neighbor (B, 2, H, W), in LR pixels.
+            neighbor: the neighbor, enlarged, (B, 3, sH, sW), float32.
+            enlarged: the frame itself, enlarged, as [`subpixels`] (B, H, W, 3, s^2), float32.
+
+        Returns:
+            The features moved (B, C, H, W), and what the neighbor, moved, shows beyond the frame (B, 3 * s^2, H, W).
+        """
+        scale = self.scale
+        assert scale is not None
+        places = subpixel_places(flow, scale)
+        features_at_hr = F.pixel_shuffle(features, scale).float()
+        moved = sample_subpixels(features_at_hr, places, scale)
+        seen = sample_subpixels(neighbor, places, scale) - enlarged
+        both = (x.to(features.dtype, memory_format=torch.contiguous_format) for x in (moved, seen))
+        moved, seen = (x.flatten(3).permute(0, 3, 1, 2) for x in both)  # channels last
+        return moved, seen
 
     def forward(
         self,
@@ -125,7 +161,8 @@ class PropagationBranch(nn.Module):
         support: Tensor | None,
         keys: Tensor | None,
         flow: Tensor | None,
-        moved: Tensor | None,
+        neighbor: Tensor | None,
+        enlarged: Tensor | None,
         rows: Tensor | None,
         columns: Tensor | None,
         clip_tokens: Tensor | None,
@@ -136,9 +173,9 @@ class PropagationBranch(nn.Module):
             own, queries, modulation: the frame's, as [`prepare`] gives them; `own` is (B, C, H, W).
             support: what the branch made of the frame before (B, C, H, W); None at its first frame.
             keys: of the frame before.
-            flow: from the frame to the one before, (B, 2, sH, sW) in HR pixels; None compensates no motion.
-            moved: the enlarged frame before, moved along it, less the frame's own, as sub-pixels (B, 3 * s^2, H, W);
-                None as `flow`.
+            flow: from the frame to the one before, (B, 2, H, W) in LR pixels; None compensates no motion.
+            neighbor: the frame before, enlarged, (B, 3, sH, sW); None as `flow`.
+            enlarged: the frame itself, enlarged, (B, H, W, 3, s^2); None as `flow`.
             rows, columns: what samples the modulation, as [`sampling_matrix`] gives it.
             clip_tokens: (B, K, D).
 
@@ -147,14 +184,13 @@ class PropagationBranch(nn.Module):
         """
         if support is None:
             return self.blocks(own)
-        if self.fuse_moved is not None and moved is not None:
-            own = own + self.fuse_moved(moved)
         aligned = support
-        if flow is not None and self.scale is not None:
-            aligned = self.compensate(aligned, flow)
+        if flow is not None and neighbor is not None and enlarged is not None and self.fuse_moved is not None:
+            aligned, moved = self.compensate(support, flow, neighbor, enlarged)
+            own = own + self.fuse_moved(moved)
             if keys is not None:
-                cell = PATCH * self.scale
-                keys = move(keys.permute(0, 3, 1, 2), F.avg_pool2d(flow, cell) / cell).permute(0, 2, 3, 1)
+                there = F.avg_pool2d(flow, PATCH) / PATCH
+                keys = warp(keys.permute(0, 3, 1, 2).float(), there).to(keys.dtype).permute(0, 2, 3, 1)
         if self.image is not None:
             aligned = self.image(queries, keys, aligned)
         if self.gps is not None:
@@ -162,11 +198,6 @@ class PropagationBranch(nn.Module):
         if self.isee is not None:
             aligned = self.isee(aligned, clip_tokens)
         return self.blocks(self.fuse_aligned(aligned).add_(own))
-
-
-def move(maps: Tensor, flow: Tensor) -> Tensor:
-    """[`warp`] of maps (B, C, H, W) of any dtype; places need the precision of float32."""
-    return warp(maps.float(), flow).to(maps.dtype)
 
 
 class SemanticLens(ModelMixin, ConfigMixin):
@@ -321,31 +352,35 @@ class SemanticLens(ModelMixin, ConfigMixin):
         padding = (0, -width % PATCH, 0, -height % PATCH)
         padded = F.pad(low_res.flatten(0, 1), padding, mode="replicate")
         pixels = padded.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        extracted = self.extraction(self.conv_in(pixels))  # (B*F, C, H, W)
+        extracted = in_parts(lambda x: self.extraction(self.conv_in(x)), pixels)  # (B*F, C, H, W)
         semantics = self._semantics(low_res, extracted.dtype, features, clip_tokens, clip_masks, region)
 
         # 2. from the last frame to the first, then from the first to the last
         enlarged = imresize(low_res, scale=self.config.scale)
-        shown = None
-        if not self.config.motion_compensation:
-            flow = None
-        else:
+        motion = None
+        if self.config.motion_compensation:
             flow = clip_flow(low_res) if flow is None else flow
             flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
             in_hr = tuple(self.config.scale * side for side in padding)
-            shown = F.pad(enlarged.flatten(0, 1), in_hr, mode="replicate").unflatten(0, (batch_size, num_frames))
-        behind = self._propagate(self.backward_branch, (extracted,), semantics, num_frames, shown, flow, reverse=True)
+            shown = F.pad(enlarged.flatten(0, 1).float(), in_hr, mode="replicate")
+            shown = shown.unflatten(0, (batch_size, num_frames))
+            motion = _Motion(shown, [subpixels(frame, self.config.scale) for frame in shown.unbind(dim=1)], flow)
+        behind = self._propagate(self.backward_branch, (extracted,), semantics, num_frames, motion, reverse=True)
         hidden = self._propagate(
-            self.forward_branch, (extracted, behind), semantics, num_frames, shown, flow, reverse=False
+            self.forward_branch, (extracted, behind), semantics, num_frames, motion, reverse=False
         )
 
         # 3. all frames together, and up
         if self.attention is not None:
             hidden = self._run(self.attention, hidden, num_frames)
-        residual = F.pixel_shuffle(self.conv_out(self.reconstruction(hidden)), self.config.scale)
-        residual = residual[..., : self.config.scale * height, : self.config.scale * width]
-        sample = (enlarged + residual.unflatten(0, (batch_size, num_frames))).to(enlarged.dtype)
+        sample = in_parts(self._reconstruct, hidden, enlarged.flatten(0, 1)).unflatten(0, (batch_size, num_frames))
         return SemanticLensOutput(sample=sample) if return_dict else (sample,)
+
+    def _reconstruct(self, hidden: Tensor, enlarged: Tensor) -> Tensor:
+        """Features of frames (N, C, H, W), filled up to whole patches, and the frames enlarged -> the HR frames."""
+        residual = F.pixel_shuffle(self.conv_out(self.reconstruction(hidden)), self.config.scale)
+        height, width = enlarged.shape[-2:]
+        return (enlarged + residual[..., :height, :width]).to(enlarged.dtype)
 
     def _check_semantics(
         self,
@@ -412,44 +447,30 @@ class SemanticLens(ModelMixin, ConfigMixin):
         """
         return clip_flow(low_res) if self.config.motion_compensation else None
 
-    @torch.no_grad()
-    def _moved(
-        self, enlarged: Tensor | None, flow: Tensor | None, t: int, step: int
-    ) -> tuple[Tensor, Tensor] | tuple[None, None]:
-        """The flow (B, 2, sH, sW) from frame `t` to the one `step` later, and what the latter, moved, shows beyond it,
-        (B, 3 * s^2, H, W); one frame at a time, since these are the largest tensors.
-        """
-        if enlarged is None or flow is None:
-            return None, None
-        moved, there = moved_neighbor(enlarged, flow, t, step, self.config.scale)
-        if moved is None or there is None:
-            return None, None
-        moved = F.pixel_unshuffle(moved, self.config.scale).to(self.dtype)
-        return there, moved.contiguous(memory_format=torch.channels_last)
-
     def _propagate(
         self,
         branch: PropagationBranch,
         sources: tuple[Tensor, ...],
         semantics: _Semantics,
         num_frames: int,
-        enlarged: Tensor | None,
-        flow: Tensor | None,
+        motion: _Motion | None,
         reverse: bool,
     ) -> Tensor:
         """Runs a branch over the frames: `sources`, each (B*F, C, H, W) -> what it made of them, (B*F, C, H, W).
 
-        `enlarged`: the frames at HR size, (B, F, 3, sH, sW); `flow`: between them, in LR pixels, as [`estimate_flow`]
-        gives it; both None without motion compensation. All are filled up to whole patches.
+        `motion`: None without motion compensation.
         """
         prepared = branch.prepare(sources, semantics, num_frames)
         made: dict[int, Tensor] = {}
         support = keys = None
         for t in reversed(range(num_frames)) if reverse else range(num_frames):
             own, queries, frame_keys, modulation = prepared[t]
-            motion = self._moved(enlarged, flow, t, 1 if reverse else -1)
+            before = t + 1 if reverse else t - 1
+            moves: tuple[Tensor | None, ...] = (None, None, None)
+            if motion is not None and 0 <= before < num_frames:
+                moves = motion.between(t, before)
             shared = (semantics.rows, semantics.columns, semantics.clip_tokens)
-            made[t] = support = self._run(branch, own, queries, modulation, support, keys, *motion, *shared)
+            made[t] = support = self._run(branch, own, queries, modulation, support, keys, *moves, *shared)
             keys = frame_keys
         in_order = torch.stack([made[t].permute(0, 2, 3, 1) for t in range(num_frames)], dim=1)  # stays channels last
         return in_order.flatten(0, 1).permute(0, 3, 1, 2)

@@ -39,6 +39,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("--condenser_config and --distiller_config change a --preset; a saved model has its own")
     if args.lpips_weight > 0 and args.lpips_weights_path is None:
         parser.error("--lpips_weight needs --lpips_weights_path")
+    if args.lpips_frames < 1:
+        parser.error(f"--lpips_frames is {args.lpips_frames}; it must be at least 1")
     if args.lpips_crop_size is not None and args.lpips_crop_size < 16:
         parser.error(f"--lpips_crop_size is {args.lpips_crop_size}; it must be at least 16")
     if args.train_distiller != "nothing" and args.stage == "memory":
@@ -201,7 +203,8 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         default=0.5,
         help="how often the frames of a clip share one frame's noise",
     )
-    add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on one frame of each clip")
+    add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on --lpips_frames of each clip")
+    add("--lpips_frames", type=int, default=1, help="how many frames of each clip LPIPS compares; at least 1")
     add(
         "--lpips_crop_size",
         type=int,

@@ -20,10 +20,10 @@ def train_seeclear(load_script: Callable[[str], ModuleType]) -> ModuleType:
     return load_script("examples/train_seeclear.py")
 
 
-def perceptual_loss(train_seeclear: ModuleType, limit: int | None) -> tuple[Tensor, Tensor]:
+def perceptual_loss(train_seeclear: ModuleType, limit: int | None, frames: int = 1) -> tuple[Tensor, Tensor]:
     """The loss of four clips of one-valued errors 1, 2, 3, 4, and its gradient to the prediction."""
     trainer = SimpleNamespace(
-        args=SimpleNamespace(lpips_max_timestep=limit, lpips_crop_size=16),
+        args=SimpleNamespace(lpips_max_timestep=limit, lpips_crop_size=16, lpips_frames=frames),
         lpips=SimpleNamespace(
             features=lambda images: images, distance=lambda ours, theirs: (ours - theirs).mean(dim=(1, 2, 3))
         ),
@@ -46,3 +46,13 @@ def test_only_clips_of_the_asked_timesteps_count(
     assert loss.item() == pytest.approx(sum(clip + 1 for clip in clips) / 4)
     assert gradient.flatten(1).any(dim=1).nonzero().flatten().tolist() == clips
     assert ((gradient != 0).sum(dim=(1, 2, 3, 4))[clips] == 3 * 16 * 16).all()  # one square of one frame
+
+
+@pytest.mark.parametrize(("frames", "compared"), [(1, 1), (2, 2), (3, 2)])
+def test_so_many_frames_of_every_clip_count(train_seeclear: ModuleType, frames: int, compared: int) -> None:
+    """The mean stays what it is; every frame has a square of its own."""
+    loss, gradient = perceptual_loss(train_seeclear, 3, frames)
+    assert loss.item() == pytest.approx(2 / 4)
+    squares = (gradient != 0).sum(dim=(2, 3, 4))
+    assert squares[[0, 2, 3]].sum() == 0
+    assert sorted(squares[1].tolist()) == [0] * (2 - compared) + [3 * 16 * 16] * compared

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seeclear.models import LENS_PRESETS, SemanticLens, build_lens_components
+from seeclear.models import LENS_PRESETS, SemanticLens, build_lens_components, lens_modules
 from seeclear.models.lens_modules import ImplicitMaskedAlignment, sample_maps, sampling_matrix
+from seeclear.models.motion import flow_to, moved_neighbor, subpixels, warp
 from seeclear.resize import imresize
 
 SWITCHES = ("image", "gps", "isee", "multi_frame_attention")
@@ -100,25 +101,42 @@ def test_features_move_as_sub_pixels(moving_clip: Callable[..., Tensor]) -> None
     enlarged = imresize(low_res, scale=4)
     flow = lens.estimate_flow(low_res)
     for t, step in ((0, 1), (1, 1), (1, -1), (2, -1)):
-        there, moved = lens._moved(enlarged, flow, t, step)
-        features = F.pixel_unshuffle(enlarged[:, t + step, :1], 4)
-        compensated = F.pixel_shuffle(lens.forward_branch.compensate(features, there), 4)
-        torch.testing.assert_close(compensated[0, 0], F.pixel_shuffle(moved, 4)[0, 0] + enlarged[0, t, 0])
-    assert lens._moved(enlarged, flow, 2, 1) == lens._moved(enlarged, flow, 0, -1) == (None, None)
+        moved, there = moved_neighbor(enlarged, flow, t, step, 4)
+        assert moved is not None and there is not None
+        features = torch.randn(1, 32, *low_res.shape[-2:])
+        frames = enlarged[:, t + step], subpixels(enlarged[:, t], 4)
+        made = lens.forward_branch.compensate(features, flow_to(flow, t, step), *frames)
+        expected = F.pixel_unshuffle(warp(F.pixel_shuffle(features, 4), there), 4), F.pixel_unshuffle(moved, 4)
+        for x, y in zip(made, expected, strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-3, atol=1e-3)  # places in another order of operations
+            assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pixels", [1, 300])
+def test_frames_seen_in_parts_are_the_same(
+    pixels: int, randomize: Callable[..., nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lens = randomize(SemanticLens(**SMALL, motion_compensation=True)).eval()
+    inputs = _inputs(1, 5)
+    whole = lens(**inputs).sample
+    monkeypatch.setattr(lens_modules, "_PART_PIXELS", pixels)
+    torch.testing.assert_close(lens(**inputs).sample, whole, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
 def test_supporting_features_are_compensated(
-    randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
+    randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
     lens = randomize(SemanticLens(**SMALL, motion_compensation=True)).eval()
     others = {name: value for name, value in _inputs(1).items() if name != "low_res"}
+    compensate = lens.forward_branch.compensate
     for clip, changes in ((moving_clip(3, 0, 0), False), (moving_clip(3, 2, 0), True)):
-        lens.forward_branch.scale = 4
         with_flow = lens(clip, **others).sample
-        lens.forward_branch.scale = None  # its features stay where they are
-        assert torch.allclose(lens(clip, **others).sample, with_flow, atol=1e-2) != changes
+        with monkeypatch.context() as patch:  # its features stay where they are
+            patch.setattr(lens.forward_branch, "compensate", lambda x, *rest: (x, compensate(x, *rest)[1]))
+            assert torch.allclose(lens(clip, **others).sample, with_flow, atol=1e-2) != changes
 
 
 def test_every_frame_informs_every_other(lens: SemanticLens) -> None:
