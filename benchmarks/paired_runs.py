@@ -5,9 +5,10 @@
         --clips CLIPS --frames 5 --perceptual_weights WEIGHTS --output_dir runs
 
 The JSON file has `arguments` of examples/train_seeclear.py for all runs, and `arms`: the name of each, with the
-`condenser`'s configuration and the `arguments` that differ. Each arm is first timed over 40 steps; so many steps as
-fit into the minutes make its run, whose learning rate goes down to its end; an arm with `max_train_steps` among its
-arguments makes so many. All else, the seed among it, is the same.
+`condenser`'s configuration and the `arguments` that differ. With `"script": "train_semantic_lens.py"` Semantic Lens is
+trained, and `lens` is its configuration. Each arm is first timed over 40 steps; so many steps as fit into the minutes
+make its run, whose learning rate goes down to its end; an arm with `max_train_steps` among its arguments makes so
+many. All else, the seed among it, is the same.
 An arm that is there already is not trained again. CLIPS are what `seeclear evaluate` takes.
 """
 
@@ -22,10 +23,28 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from seeclear import PixelCondenser
+from seeclear import PixelCondenser, SemanticLens
 
-SCRIPT = Path(__file__).parent.parent / "examples" / "train_seeclear.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SCRIPTS: dict[str, tuple[str, type[PixelCondenser] | type[SemanticLens]]] = {
+    "train_seeclear.py": ("condenser", PixelCondenser),
+    "train_semantic_lens.py": ("lens", SemanticLens),
+}
+"""What each script trains: its name in plans and arguments, and its class."""
+FOLDERS = {"condenser": "pixel_condenser", "lens": "semantic_lens"}
 TIMED_STEPS = 40
+
+
+def trained_by(plan: Mapping[str, Any]) -> tuple[str, str, type[PixelCondenser] | type[SemanticLens]]:
+    """The script of a plan, and what it trains.
+
+    Raises:
+        ValueError: no such script.
+    """
+    script = plan.get("script", "train_seeclear.py")
+    if script not in SCRIPTS:
+        raise ValueError(f"`script` is {script!r}; it may be one of {', '.join(SCRIPTS)}")
+    return script, *SCRIPTS[script]
 
 
 def options(arguments: Mapping[str, Any]) -> list[str]:
@@ -56,17 +75,22 @@ def run(command: Sequence[str], log: Path) -> None:
 
 def train_arm(args: argparse.Namespace, plan: Mapping[str, Any], name: str) -> tuple[int, float]:
     """Trains an arm for `args.minutes`: its steps, and the seconds of one."""
+    script, network, _ = trained_by(plan)
     arm, folder = plan["arms"][name], args.output_dir / name
     configuration = args.output_dir / f"{name}.json"
-    configuration.write_text(json.dumps(arm.get("condenser", {})), encoding="utf-8")
-    given = {"condenser_config": configuration, "data_root": args.data_root, "logging_steps": 1, "seed": args.seed}
-    if args.perceptual_weights is not None:
+    configuration.write_text(json.dumps(arm.get(network, {})), encoding="utf-8")
+    given = {f"{network}_config": configuration, "data_root": args.data_root, "logging_steps": 1, "seed": args.seed}
+    if args.perceptual_weights is not None and network == "condenser":
         given["lpips_weights_path"] = args.perceptual_weights
     given |= plan["arguments"] | arm.get("arguments", {})
 
     def train(steps: int, where: Path) -> None:
         shutil.rmtree(where, ignore_errors=True)
-        command = [sys.executable, str(SCRIPT), *options({**given, "max_train_steps": steps, "output_dir": where})]
+        command = [
+            sys.executable,
+            str(EXAMPLES / script),
+            *options({**given, "max_train_steps": steps, "output_dir": where}),
+        ]
         run(command, args.output_dir / f"{name}.log")
 
     steps = given.get("max_train_steps")
@@ -79,11 +103,13 @@ def train_arm(args: argparse.Namespace, plan: Mapping[str, Any], name: str) -> t
     return steps, seconds_per_step(folder / "train_log.jsonl")
 
 
-def measure_arm(args: argparse.Namespace, name: str) -> dict[str, float]:
-    """What `seeclear evaluate` says of an arm's one-step restoration, and of bicubic."""
+def measure_arm(args: argparse.Namespace, plan: Mapping[str, Any], name: str) -> dict[str, float]:
+    """What `seeclear evaluate` says of an arm's restoration, SeeClear's in one step, and of bicubic."""
     found = args.output_dir / f"{name}-evaluation.json"
     metrics = ["psnr", "frame-difference"] + (["lpips-vgg"] if args.perceptual_weights is not None else [])
-    chosen = {"model": args.output_dir / name, "frames": args.frames, "steps": 1, "metrics": ",".join(metrics)}
+    chosen = {"model": args.output_dir / name, "frames": args.frames, "metrics": ",".join(metrics)}
+    if trained_by(plan)[1] == "condenser":
+        chosen["steps"] = 1
     if args.perceptual_weights is not None:
         chosen |= {"perceptual-weights": args.perceptual_weights, "stride": 5}
     words = [*map(str, args.clips), *options({**chosen, "json": found})]
@@ -129,6 +155,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     plan = json.loads(args.plan.read_text(encoding="utf-8"))
     names = args.arms or list(plan["arms"])
+    try:
+        trained_by(plan)
+    except ValueError as error:
+        parser.error(str(error))
     unknown = sorted(set(names) - set(plan["arms"]))
     if unknown:
         parser.error(f"--arms has {', '.join(unknown)}; {args.plan} has {', '.join(plan['arms'])}")
@@ -140,8 +170,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         record = args.output_dir / f"{name}-result.json"
         if not record.exists():
             steps, seconds = train_arm(args, plan, name)
-            parameters = PixelCondenser.from_pretrained(args.output_dir / name / "pixel_condenser").num_parameters()
-            figures = measure_arm(args, name)
+            _, network, kind = trained_by(plan)
+            parameters = kind.from_pretrained(args.output_dir / name / FOLDERS[network]).num_parameters()
+            figures = measure_arm(args, plan, name)
             result = {"parameters": parameters, "steps": steps, "seconds": seconds, **figures}
             record.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
         print(table_row(name, json.loads(record.read_text())), flush=True)

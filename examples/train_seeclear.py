@@ -14,7 +14,14 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline, SemanticDistiller, SemanticLens
+from seeclear import (
+    BlurringResShiftScheduler,
+    PixelCondenser,
+    SeeClearPipeline,
+    SemanticDistiller,
+    SemanticLens,
+    SemanticLensPipeline,
+)
 from seeclear.metrics.perceptual import LPIPS
 from seeclear.models.presets import PRESETS
 from seeclear.training.arguments import parse_arguments, read_configuration
@@ -26,6 +33,7 @@ from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
 from seeclear.training.prior import TrainingPrior, middle_frames, middle_places, set_prior
+from seeclear.training.prior_frames import PriorFrames
 from seeclear.training.sampling import (
     clip_generators,
     sample_crops,
@@ -122,7 +130,26 @@ class Trainer(TrainingLoop):
             cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
         num_clips = model.num_clips if self.args.prior_frames is None else 1
-        self.prior = TrainingPrior(prior, cache, num_clips, self.accelerator.device, self.accelerator.autocast)
+        frames = None if self.args.prior_dir is None else self._prior_frames(distiller)
+        self.prior = TrainingPrior(prior, cache, num_clips, self.accelerator.device, self.accelerator.autocast, frames)
+
+    def _prior_frames(self, distiller: SemanticDistiller) -> PriorFrames:
+        """The training videos as the prior restores them whole.
+
+        Raises:
+            ValueError: there is no prior, or none that can be asked so.
+        """
+        prior, clips = self.pipeline.prior, self.data.dataset.clips
+        if not isinstance(prior, SemanticLens):
+            raise ValueError("`prior_dir` needs a Semantic Lens as `prior`")
+        config = self.pipeline.config
+        pipe = SemanticLensPipeline(prior, distiller, config.clip_length, config.clip_overlap)
+        pipe.to(self.accelerator.device)
+        folder, autocast = self.args.prior_dir, self.accelerator.autocast
+        frames = PriorFrames(folder, pipe, clips.sources, clips.degradation, autocast)
+        with self.accelerator.main_process_first():
+            frames.restore()
+        return frames
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64

@@ -48,7 +48,7 @@ def texture(frame: Frames, scale: int) -> float:
     return float(blocks.var(axis=(1, 3)).mean())
 
 
-def _low_res_of(source: Source) -> Source | None:
+def low_res_of(source: Source) -> Source | None:
     """The low-resolution version that a source comes with; most have none."""
     return getattr(source, "low_res", None)
 
@@ -115,7 +115,7 @@ class ClipDataset(Dataset[ClipSample]):
                     f"{str(source.path)!r} has {len(source)} frames of {source.size} (height, width); a sample "
                     f"takes `clip_length` = {clip_length} frames of at least {crop_size * scale} pixels a side."
                 )
-            low_res = _low_res_of(source)
+            low_res = low_res_of(source)
             if low_res is not None and source.size[0] != low_res.size[0] * scale:
                 raise ValueError(
                     f"The low resolution of {str(source.path)!r} is {low_res.size}, that of {source.size} by "
@@ -167,7 +167,7 @@ class ClipDataset(Dataset[ClipSample]):
         with_margin = _to_tensor(frames[:, block[0], block[1]])
         rows, columns = (slice(s.start * self.scale, s.stop * self.scale) for s in slices)
         ground_truth = with_margin[..., rows, columns].contiguous()
-        own_low_res = _low_res_of(source)
+        own_low_res = low_res_of(source)
         if own_low_res is None:
             low_res = degrade(with_margin, self.degradation, rng)[..., slices[0], slices[1]].contiguous()
         else:

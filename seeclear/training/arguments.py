@@ -113,6 +113,11 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
         "Hub id or shipped name; a saved pipeline keeps its own unless another is given",
     )
     add(
+        "--prior_dir",
+        help="have the prior restore whole training videos, once, keep them in this folder, and cut y out of them, "
+        "which is y as in use; takes 3 bytes a pixel and frame",
+    )
+    add(
         "--prior_probability",
         type=float,
         default=1.0,

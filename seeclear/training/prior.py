@@ -19,6 +19,7 @@ from seeclear.pipelines.loading import locate
 from seeclear.pipelines.pipeline_seeclear import check_prior
 from seeclear.resize import imresize
 from seeclear.training.lens_semantics import LensSemantics
+from seeclear.training.prior_frames import PriorFrames
 from seeclear.training.semantics import SemanticsCache
 
 SCALE = 4
@@ -77,6 +78,7 @@ class TrainingPrior:
         num_clips: consecutive clips in a training sample; the prior sees them one by one, as in use.
         device: where to run it.
         autocast: makes the context in which it runs, for mixed precision.
+        frames: what the model made of whole videos, out of which y is cut where there is any.
     """
 
     def __init__(
@@ -86,7 +88,9 @@ class TrainingPrior:
         num_clips: int,
         device: torch.device | str = "cpu",
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        frames: PriorFrames | None = None,
     ) -> None:
+        self.frames = frames
         self.model = None if model is None else model.requires_grad_(False).eval().to(device)
         if isinstance(model, SemanticLens):
             model.to(memory_format=torch.channels_last)  # as in use
@@ -114,6 +118,18 @@ class TrainingPrior:
             if used.any():
                 mixed[used] = self(low_res[used], places[used.to(places.device)])
             return mixed
+        if self.frames is not None:
+            num_frames, size = low_res.shape[1], (low_res.shape[-2], low_res.shape[-1])
+            cut = [self.frames.crop(place, num_frames, size) for place in places.tolist()]
+            unknown = [i for i, frames in enumerate(cut) if frames is None]
+            rest = iter(self._restore(low_res[unknown], places[unknown])) if unknown else iter(())
+            known = (None if frames is None else frames.to(low_res) / 127.5 - 1 for frames in cut)
+            return torch.stack([next(rest) if frames is None else frames for frames in known])
+        return self._restore(low_res, places)
+
+    def _restore(self, low_res: Tensor, places: Tensor) -> Tensor:
+        """What the model makes of crops."""
+        assert self.model is not None
         clips = low_res.chunk(self.num_clips, dim=1)
         enlarged = []
         for clip, clip_places in zip(clips, split_places(places, self.num_clips, clips[0].shape[1]), strict=True):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from diffusers import ModelMixin
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -33,6 +34,23 @@ def load_distiller(name_or_path: str | os.PathLike[str]) -> SemanticDistiller:
     return SemanticDistiller.from_pretrained(nested if nested.is_dir() else name_or_path, dtype=torch.float32)
 
 
+def weights_key(networks: Sequence[ModelMixin], about: object) -> str:
+    """Names networks by their configurations and weights, and by what is said `about` what is made with them."""
+    configurations = [dict(network.config) for network in networks]
+    digest = hashlib.sha256(json.dumps([*configurations, about], default=str).encode())
+    for network in networks:
+        for name, value in network.state_dict().items():
+            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def source_key(source: Source) -> str:
+    """Names a source by its path, size and time."""
+    state = source.path.stat()
+    about = f"{source.path.resolve()} {state.st_size} {state.st_mtime_ns} {source.size} {len(source)}"
+    return hashlib.sha256(about.encode()).hexdigest()[:16]
+
+
 class SemanticsStore:
     """Distilled frames in a folder, for later runs and for the processes beside this one.
 
@@ -45,16 +63,11 @@ class SemanticsStore:
     """
 
     def __init__(self, folder: str | os.PathLike[str], distiller: SemanticDistiller, names: Sequence[str]) -> None:
-        digest = hashlib.sha256(json.dumps([dict(distiller.config), list(names)], default=str).encode())
-        for name, value in distiller.state_dict().items():
-            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-        self.folder = Path(folder) / digest.hexdigest()[:16]
+        self.folder = Path(folder) / weights_key([distiller], list(names))
         self.names = names
 
     def _file(self, source: Source, frame: int) -> Path:
-        state = source.path.stat()
-        about = f"{source.path.resolve()} {state.st_size} {state.st_mtime_ns} {source.size} {len(source)}"
-        return self.folder / hashlib.sha256(about.encode()).hexdigest()[:16] / f"{frame:06d}.safetensors"
+        return self.folder / source_key(source) / f"{frame:06d}.safetensors"
 
     def load(self, source: Source, frame: int) -> tuple[Tensor, ...] | None:
         """What is kept of a frame, in the order of `names`; None if it is not there, or broken."""

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from seeclear import PixelCondenser, SeeClearPipeline
-from seeclear.models.presets import PRESETS
-from seeclear.training.arguments import parse_arguments
+from seeclear import PixelCondenser, SeeClearPipeline, SemanticLens, SemanticLensPipeline
+from seeclear.models.presets import LENS_PRESETS, PRESETS
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def paired_runs(load_script: Callable[[str], ModuleType]) -> ModuleType:
 class Commands:
     """Stands in for the processes: a step of the first arm takes 2 s, of the others 1 s; gains are 0.001 dB a step."""
 
-    def __init__(self, pipeline: SeeClearPipeline) -> None:
+    def __init__(self, pipeline: SeeClearPipeline | SemanticLensPipeline) -> None:
         self.pipeline = pipeline
         self.seen: list[list[str]] = []
 
@@ -96,14 +95,37 @@ def test_a_failed_run_is_an_error(paired_runs: ModuleType, tmp_path: Path) -> No
     assert (tmp_path / "log").read_text() == "so far\n"
 
 
-@pytest.mark.parametrize("name", ["paired_runs", "distiller_arms"])
-def test_the_plans_can_be_run(paired_runs: ModuleType, name: str) -> None:
+def test_a_plan_of_semantic_lens(
+    paired_runs: ModuleType, small_lens_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = {"script": "train_semantic_lens.py", "arguments": {}, "arms": {"plain": {"lens": {"image": False}}}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    commands = Commands(SemanticLensPipeline(SemanticLens(**small_lens_config), None))
+    monkeypatch.setattr(paired_runs, "run", commands)
+    line = [str(tmp_path / "plan.json"), "--minutes", "1", "--data_root", "D", "--clips", "A"]
+    paired_runs.main([*line, "--output_dir", str(tmp_path / "out"), "--perceptual_weights", "W"])
+    training, evaluation = commands.seen[-2:]
+    assert training[1].endswith("train_semantic_lens.py") and "--lpips_weights_path" not in training
+    assert json.loads(Path(training[training.index("--lens_config") + 1]).read_text()) == {"image": False}
+    assert "--steps" not in evaluation
+    (tmp_path / "plan.json").write_text(json.dumps(plan | {"script": "train_distiller.py"}))
+    with pytest.raises(SystemExit):
+        paired_runs.main([*line, "--output_dir", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize("name", ["paired_runs", "distiller_arms", "lens_arms"])
+def test_the_plans_can_be_run(paired_runs: ModuleType, name: str, load_script: Callable[[str], ModuleType]) -> None:
     root = Path(__file__).parents[2]
     plan = json.loads((root / "benchmarks" / f"{name}.json").read_text())
+    script, network, _ = paired_runs.trained_by(plan)
+    parse = load_script(f"examples/{script}").parse_arguments
     for arm in plan["arms"].values():
         words = paired_runs.options(plan["arguments"] | arm.get("arguments", {}))
         if "--lpips_weight" in words:
             words += ["--lpips_weights_path", "W"]
-        args = parse_arguments(["--max_train_steps", "1", *words, "--data_root", "D", "--output_dir", "O"])
+        args = parse(["--max_train_steps", "1", *words, "--data_root", "D", "--output_dir", "O"])
         assert (root / args.data_config).is_file()
-        PixelCondenser(**PRESETS[args.preset]["pixel_condenser"] | arm.get("condenser", {}))
+        if network == "condenser":
+            PixelCondenser(**PRESETS[args.preset]["pixel_condenser"] | arm.get("condenser", {}))
+        else:
+            SemanticLens(**LENS_PRESETS[args.preset]["semantic_lens"] | dict.fromkeys(args.without, False))
