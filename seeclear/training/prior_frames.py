@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from seeclear.data import Photo, Source
 from seeclear.data.augmentation import augment
 from seeclear.data.clips import degrade, low_res_of
 from seeclear.data.degradations import BicubicDegradation, Degradation, GaussianDegradation
-from seeclear.jobs.durable import remove, unwritable
+from seeclear.jobs.durable import unwritable, write_durably
 from seeclear.pipelines import SemanticLensPipeline
 from seeclear.resize import to_uint8
 
@@ -74,16 +75,13 @@ class PriorFrames:
         """
         missing = [i for i, source in enumerate(self.sources) if not isinstance(source, Photo) and self._broken(i)]
         self.pipe.set_progress_bar_config(disable=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
         for index in tqdm(missing, desc="Videos for the prior", disable=not missing):
-            path = self.path(index)
-            draft = path.with_name(f".{os.getpid()}-{path.name}")
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                save_file({"frames": self._restored(self.sources[index])}, draft)
-                os.replace(draft, path)
-            except (OSError, SafetensorError) as error:
-                remove(draft)
-                raise unwritable(path, error) from error
+            frames = self._restored(self.sources[index])
+            write_durably(self.path(index), partial(save_file, {"frames": frames}))
 
     def _broken(self, index: int) -> bool:
         try:
