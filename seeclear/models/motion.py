@@ -270,7 +270,7 @@ def pair_motion(first: Tensor, second: Tensor) -> Tensor:
     half = optical_flow(F.avg_pool2d(first, 2), F.avg_pool2d(second, 2))
     flow = 2 * F.interpolate(half, size=size, mode="bilinear", align_corners=False)
     camera = camera_motion(flow)
-    moved = torch.log1p(4 * (flow - camera).norm(dim=1))
+    moved = torch.log1p(4 * torch.hypot(*(flow - camera).unbind(dim=1)))
     differs = 8 * _window_mean((warp(second, camera) - first).abs(), 3)[:, 0]
     return torch.stack([moved, differs], dim=1)
 

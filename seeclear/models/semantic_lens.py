@@ -361,8 +361,9 @@ class SemanticLens(ModelMixin, ConfigMixin):
         if self.config.motion_compensation:
             flow = clip_flow(low_res) if flow is None else flow
             flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
-            in_hr = tuple(self.config.scale * side for side in padding)
-            shown = F.pad(enlarged.flatten(0, 1).float(), in_hr, mode="replicate")
+            shown = enlarged.flatten(0, 1).float()
+            if any(padding):
+                shown = F.pad(shown, [self.config.scale * side for side in padding], mode="replicate")
             shown = shown.unflatten(0, (batch_size, num_frames))
             motion = _Motion(shown, [subpixels(frame, self.config.scale) for frame in shown.unbind(dim=1)], flow)
         behind = self._propagate(self.backward_branch, (extracted,), semantics, num_frames, motion, reverse=True)

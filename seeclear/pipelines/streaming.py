@@ -243,6 +243,11 @@ def count_clips(num_frames: int, clip_length: int, clip_overlap: int) -> int:
     return len(cover(num_frames, clip_length, clip_overlap))
 
 
+def shortest_last_clip(clip_length: int) -> int:
+    """How many frames the last clip of a scene has at least, if the scene has as many: it is filled up backwards."""
+    return -(-clip_length // 2)
+
+
 def plan_tiles(
     height: int, width: int, settings: StreamSettings, multiple_of: int = 1, alignment: int = 1
 ) -> tuple[list[Window], list[Window], tuple[int, int]]:
@@ -354,8 +359,10 @@ def stream_clips(
     while True:
         scene_ends = source.fill(next_output + clip_length + reach, clip_length + 2 * reach)
         stop = min(next_output + clip_length, source.stop)
-        start = max(source.start, stop - clip_length)
         last = scene_ends and stop == source.stop
+        start = next_output
+        if last:  # a few frames alone would lack neighbors; the scene before them is at hand
+            start = max(source.start, min(next_output, stop - shortest_last_clip(clip_length)))
         if stop <= done:  # nothing came
             if not new_scene:
                 raise ValueError(f"`frames` ends before frame {done}, although `state` was saved within a scene")

@@ -85,7 +85,8 @@ def restore_videos(
     for members in groups:
         begin_group(members)
         finished = stream_clips(restorer, frames[members].unbind(dim=1), settings)
-        together = torch.cat([part.frames for part in finished], dim=1)
+        parts = [part.frames for part in finished]
+        together = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         if len(members) == len(frames):
             return together
         for index, one_video in zip(members, together, strict=True):

@@ -149,15 +149,19 @@ def test_a_gradient_has_no_step_at_a_seam() -> None:
 def test_clips_overlap_and_a_cut_ends_them() -> None:
     model = Nearest()
     finished = list(stream_clips(model, _singles(_video(21)), StreamSettings(clip_overlap=1)))
-    assert model.clips == [(0, 5, False), (3, 5, True), (8, 5, False), (11, 5, True), (16, 5, False)]
+    assert model.clips == [(0, 5, False), (4, 4, True), (8, 5, False), (12, 4, True), (16, 5, False)]
     assert [(part.start, part.frames.shape[1]) for part in finished] == [(0, 4), (4, 4), (8, 4), (12, 4), (16, 5)]
     assert [part.scene_start for part in finished] == [True, False, True, False, True]
     assert [part.state.next_frame for part in finished] == [1, 8, 9, 16, 21]
     assert [part.state.new_scene for part in finished] == [False, True, False, True, True]
     model = Nearest()
     list(stream_clips(model, _singles(_video(11)), StreamSettings(clip_overlap=0, scene_detection=False)))
-    assert model.clips == [(0, 5, False), (5, 5, True), (6, 5, True)]
+    assert model.clips == [(0, 5, False), (5, 5, True), (8, 3, True)]  # half a clip at least
     assert count_clips(11, 5, 0) == 3
+    for frames, expected in ((13, (6, 7)), (18, (12, 6)), (19, (12, 7)), (2, (0, 2))):
+        model = Nearest(clip_length=8)
+        list(stream_clips(model, _singles(_video(frames)), StreamSettings(clip_overlap=2, scene_detection=False)))
+        assert model.clips[-1][:2] == expected, frames
 
 
 def test_frames_that_two_clips_share_are_blended() -> None:
@@ -167,8 +171,8 @@ def test_frames_that_two_clips_share_are_blended() -> None:
 
     settings = StreamSettings(4, 2, scene_detection=False)
     restored = _all(stream_clips(Start(), _singles(_video(7)), settings))[:, 0, 0, 0]
-    # clips at 0, 2 and 3; the last of them adds but one frame
-    expected = [0, 0, 0.25 * 0.2, 0.75 * 0.2, 0.75 * 0.2 + 0.25 * 0.3, 0.25 * 0.2 + 0.75 * 0.3, 0.3]
+    # clips at 0, 2 and 4; the last of them adds but one frame
+    expected = [0, 0, 0.25 * 0.2, 0.75 * 0.2, 0.75 * 0.2 + 0.25 * 0.4, 0.25 * 0.2 + 0.75 * 0.4, 0.4]
     torch.testing.assert_close(restored, torch.tensor(expected), rtol=0, atol=1e-6)
 
 
@@ -298,7 +302,7 @@ def test_a_models_overlap_is_the_default_and_fits_shorter_clips() -> None:
     video = _video(10)
     model = Nearest(clip_overlap=2)
     for settings, expected in (
-        (StreamSettings(scene_detection=False), [(0, 5), (3, 5), (5, 5)]),
+        (StreamSettings(scene_detection=False), [(0, 5), (3, 5), (6, 4)]),
         (StreamSettings(clip_overlap=0, scene_detection=False), [(0, 5), (5, 5)]),
         (StreamSettings(clip_length=2, scene_detection=False), [(start, 2) for start in range(9)]),
     ):
