@@ -81,12 +81,12 @@ def dense_inverse_search(pictures: Tensor) -> Tensor:
     (B, 2, F - 1, 2, h, w).
 
     Settings are those of OpenCV's medium preset, but at the full size, without mean normalization, with patches every
-    4th pixel and with twice the weight of smoothness in the refinement (docs/training.md, benchmarks/flow.py).
+    5th pixel and with twice the weight of smoothness in the refinement (docs/training.md, benchmarks/flow.py).
     """
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     search.setUseMeanNormalization(False)
-    search.setPatchStride(4)
+    search.setPatchStride(5)
     search.setVariationalRefinementAlpha(40)
     found = [
         search.calc(first, second, None)
