@@ -103,7 +103,8 @@ class Trainer(TrainingLoop):
         if lens.needs_semantics:
             distiller.requires_grad_(False).eval().to(accelerator.device)
             sources = self.data.dataset.clips.sources
-            self.semantics = LensSemantics(distiller, sources, lens.config.global_grid, args.semantics_dir)
+            grid = lens.config.global_grid
+            self.semantics = LensSemantics(distiller, sources, grid, args.semantics_dir, accelerator.autocast)
         self.prepare(lens.train())
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +15,7 @@ from torch import Tensor
 from seeclear.data import Photo, Source
 from seeclear.models import SemanticDistiller
 from seeclear.models.motion import MotionHead, neighbor_pairs, pair_motion
-from seeclear.training.semantics import SCALE, SemanticsCache
+from seeclear.training.semantics import SCALE, SemanticsCache, SemanticsStore
 
 
 class LensSemantics(SemanticsCache):
@@ -27,6 +29,7 @@ class LensSemantics(SemanticsCache):
         sources: those of the data set, in its order.
         grid: the lens' `global_grid`; features are pooled to it here, so that frames of all sizes fit into one batch.
         folder: as [`SemanticsCache`] takes it.
+        autocast: makes the context in which the distiller runs, for mixed precision.
     """
 
     def __init__(
@@ -35,9 +38,12 @@ class LensSemantics(SemanticsCache):
         sources: Sequence[Source],
         grid: int,
         folder: str | os.PathLike[str] | None = None,
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         super().__init__(distiller, sources, folder, keeps_frames=distiller.motion_head is not None)
         self.grid = grid
+        self.autocast = autocast
+        self.motion_store = None if folder is None else SemanticsStore(folder, distiller, ["motion"])
         self._moved: dict[tuple[int, int, int], Tensor] = {}
 
     @torch.no_grad()
@@ -56,8 +62,10 @@ class LensSemantics(SemanticsCache):
         for clip, place in zip(low_res, places.tolist(), strict=True):
             source = self.sources[place[0]]
             if isinstance(source, Photo):
-                distilled = self.distiller(clip[None])
-                pixels, clip_token, masks = distilled.features[0], distilled.clip_tokens[0], distilled.clip_masks[0]
+                with self.autocast():
+                    distilled = self.distiller(clip[None])
+                made = distilled.features, distilled.clip_tokens, distilled.clip_masks
+                pixels, clip_token, masks = (part[0].to(clip) for part in made)
                 regions.append([0.0, 0.0, 1.0, 1.0])
             else:
                 clip_token, pixels, masks = self._followed(place, clip)
@@ -78,24 +86,34 @@ class LensSemantics(SemanticsCache):
     def _followed(self, place: list[int], clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of a sample's whole frames: clip-wise tokens (K, D), features (F, P, h, w), mask logits (F, K, h, w)."""
         tokens, features, *frames = (part[None].to(clip) for part in self._whole_frames(place, len(clip)))
-        clip_tokens, masks = self.distiller.follow(tokens, features)
-        if frames:
-            pixels = frames[0] / 255
-            moved = self._pair_motion(place, pixels[0], features)
-            change = self.distiller.motion_change(features, 2 * pixels - 1, moved)
-            assert change is not None  # frames are kept for distillers that look at motion
-            masks = masks + self.distiller.masks_by_motion(tokens, clip_tokens, change)[1]
-        return clip_tokens[0], features[0], masks[0]
+        pixels = frames[0] / 255 if frames else None
+        moved = None if pixels is None else self._pair_motion(place, pixels[0], features)
+        with self.autocast():
+            clip_tokens, masks = self.distiller.follow(tokens, features)
+            if pixels is not None:
+                change = self.distiller.motion_change(features, 2 * pixels - 1, moved)
+                assert change is not None  # frames are kept for distillers that look at motion
+                masks = masks + self.distiller.masks_by_motion(tokens, clip_tokens, change)[1]
+        return clip_tokens[0].to(clip), features[0], masks[0].to(clip)
 
     def _pair_motion(self, place: list[int], pixels: Tensor, features: Tensor) -> Tensor | None:
         """What moves between the frames `pixels` (F, 3, H, W) in [0, 1] of a sample, (1, pairs, 2, h', w')."""
         numbers, pairs = self._frame_numbers(place, len(pixels)), neighbor_pairs(len(pixels))
+        source = self.sources[place[0]]
         keys = {(place[0], numbers[i], numbers[j]): (i, j) for i, j in pairs}
+        if self.motion_store is not None:
+            for key in keys.keys() - self._moved.keys():
+                stored = self.motion_store.load(source, *key[1:])
+                if stored is not None:
+                    self._moved[key] = stored[0]
         missing = {key: pair for key, pair in keys.items() if key not in self._moved}
         if missing:
             grey = MotionHead.shrink(pixels, features).mean(dim=1, keepdim=True)
             first, second = (grey[list(one)] for one in zip(*missing.values(), strict=True))
             self._moved.update(zip(missing, pair_motion(first, second).half().cpu(), strict=True))
+            if self.motion_store is not None:
+                for key in missing:
+                    self.motion_store.save(source, *key[1:], parts=[self._moved[key]])
         return torch.stack([self._moved[key] for key in keys])[None].to(pixels) if keys else None
 
 

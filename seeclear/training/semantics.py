@@ -52,39 +52,40 @@ def source_key(source: Source) -> str:
 
 
 class SemanticsStore:
-    """Distilled frames in a folder, for later runs and for the processes beside this one.
+    """What a distiller gives of single frames, or of several together, in a folder, for later runs and for the
+    processes beside this one.
 
-    Frames are found by the weights and configuration of the distiller, and by the path, size and time of the source.
+    It is found by the weights and configuration of the distiller, and by the path, size and time of the source.
 
     Args:
         folder: made if it is not there.
         distiller: that the frames are distilled by.
-        names: of what is kept of a frame.
+        names: of what is kept.
     """
 
     def __init__(self, folder: str | os.PathLike[str], distiller: SemanticDistiller, names: Sequence[str]) -> None:
         self.folder = Path(folder) / weights_key([distiller], list(names))
         self.names = names
 
-    def _file(self, source: Source, frame: int) -> Path:
-        return self.folder / source_key(source) / f"{frame:06d}.safetensors"
+    def _file(self, source: Source, frames: Sequence[int]) -> Path:
+        return self.folder / source_key(source) / f"{'-'.join(f'{frame:06d}' for frame in frames)}.safetensors"
 
-    def load(self, source: Source, frame: int) -> tuple[Tensor, ...] | None:
-        """What is kept of a frame, in the order of `names`; None if it is not there, or broken."""
-        path = self._file(source, frame)
+    def load(self, source: Source, *frames: int) -> tuple[Tensor, ...] | None:
+        """What is kept of a frame, or of several, in the order of `names`; None if it is not there, or broken."""
+        path = self._file(source, frames)
         try:
             stored = load_file(path)
             return tuple(stored[name] for name in self.names)
         except (OSError, SafetensorError, KeyError):
             return None
 
-    def save(self, source: Source, frame: int, parts: Sequence[Tensor]) -> None:
-        """Keeps what there is of a frame.
+    def save(self, source: Source, *frames: int, parts: Sequence[Tensor]) -> None:
+        """Keeps what there is of a frame, or of several.
 
         Raises:
             ValueError: it cannot be written; nothing half written is left.
         """
-        path = self._file(source, frame)
+        path = self._file(source, frames)
         draft = path.with_name(f".{os.getpid()}-{path.name}")  # other processes may write the same frame
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +181,7 @@ class SemanticsCache:
             kept = distilled.tokens[0, 0].half().cpu(), distilled.features[0, 0].half().cpu()
             self._kept[source, frame] = (*kept, low_res[0]) if self.keeps_frames else kept
             if self.store is not None:
-                self.store.save(self.sources[source], frame, self._kept[source, frame])
+                self.store.save(self.sources[source], frame, parts=self._kept[source, frame])
 
 
 def crop_features(

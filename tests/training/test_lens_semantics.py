@@ -1,4 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import functools
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from seeclear import SemanticDistiller
-from seeclear.data import ClipDataset, FrameFolder
+from seeclear.data import ClipDataset, FrameFolder, Photo
 from seeclear.models.lens_modules import sample_maps, sampling_matrix
 from seeclear.models.motion import pair_motion
 from seeclear.resize import imresize, to_uint8
@@ -125,6 +126,33 @@ def test_what_moves_is_found_once(
     # 8 pairs: (0, 2), (1, 0), (1, 3), (2, 0), (2, 4), (3, 1), (3, 4), (4, 2); backwards the same ones; from frame 1
     # on new are (2, 1), (3, 5), (4, 5), (5, 3), from frame 2 on (3, 2), (4, 6), (5, 6), (6, 4)
     assert counts == [8, 4, 4]
+
+    counts.clear()
+    place = torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, 0]])
+    folder = tmp_path / "kept"
+    first, again = (LensSemantics(distiller, [source], 2, folder).semantics(low_res, place) for _ in range(2))
+    assert counts == [8]  # another run finds them in the folder
+    assert torch.equal(first["clip_masks"], again["clip_masks"])
+
+
+def test_the_distiller_runs_in_the_context_of_mixed_precision(
+    small_distiller_config: dict[str, Any], randomize: Callable[..., nn.Module], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
+    distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
+    sources = [FrameFolder(tmp_path), Photo(tmp_path / "0.png", size=(48, 48))]
+    low_res = torch.rand(1, 3, 3, 16, 16) * 2 - 1
+    for number in range(2):
+        place = torch.tensor([[number, 0, 1, 0, 0, 0, 0, 0, 0]])
+        exact = LensSemantics(distiller, sources, grid=2).semantics(low_res, place)
+        autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16)
+        mixed = LensSemantics(distiller, sources, grid=2, autocast=autocast).semantics(low_res, place)
+        for name, value in exact.items():
+            assert mixed[name].dtype == value.dtype == torch.float32
+            torch.testing.assert_close(mixed[name], value, rtol=0.1, atol=0.1 * float(value.abs().max()))
+        assert not torch.equal(mixed["clip_masks"], exact["clip_masks"])
 
 
 def test_a_batch_holds_frames_of_all_sizes(sources: list[FrameFolder]) -> None:
