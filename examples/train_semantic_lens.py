@@ -7,6 +7,7 @@ import argparse
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -51,6 +52,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model("--lens_config", help="JSON file with values that replace the preset's for the lens")
     model("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
     model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline")
+    model("--start_from", help="a saved lens or pipeline of one: the preset's lens starts from the weights they share")
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
     add_data_arguments(parser.add_argument_group("data"))
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
@@ -58,9 +60,28 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.set_defaults(num_frames=7)
     args = parser.parse_args(argv)
     check_common_arguments(parser, args)
-    if args.preset is None and (args.lens_config or args.distiller_config or args.without):
-        parser.error("--lens_config, --distiller_config and --without change a --preset; a saved model has its own")
+    if args.preset is None and (args.lens_config or args.distiller_config or args.without or args.start_from):
+        parser.error(
+            "--lens_config, --distiller_config, --without and --start_from change a --preset; a saved model has its "
+            "own configuration and weights"
+        )
     return args
+
+
+def take_over(lens: SemanticLens, name_or_path: str) -> None:
+    """Gives a lens the weights of a trained one: all that one has, so that modules it lacks are those of an untrained
+    lens, which change nothing.
+
+    Raises:
+        ValueError: the trained lens has weights that do not fit into this one.
+    """
+    nested = Path(name_or_path) / "semantic_lens"
+    trained = SemanticLens.from_pretrained(nested if nested.is_dir() else name_or_path, dtype=torch.float32)
+    own = lens.state_dict()
+    for name, weight in trained.state_dict().items():
+        if name not in own or own[name].shape != weight.shape:
+            raise ValueError(f"`start_from` {name_or_path!r} has `{name}`, which the lens to train has no place for")
+    lens.load_state_dict(trained.state_dict(), strict=False)
 
 
 def build_pipeline(
@@ -78,6 +99,8 @@ def build_pipeline(
     config = read_configuration(SemanticLens, preset["semantic_lens"], args.lens_config)
     with making or nullcontext():
         lens = SemanticLens(**config | dict.fromkeys(args.without, False))
+    if args.start_from is not None and making is None:
+        take_over(lens, args.start_from)
     if not lens.needs_semantics:
         return SemanticLensPipeline(lens, None, CLIP_LENGTH, CLIP_OVERLAP)
     if args.distiller is None:

@@ -35,9 +35,13 @@ def load_distiller(name_or_path: str | os.PathLike[str]) -> SemanticDistiller:
 
 
 def weights_key(networks: Sequence[ModelMixin], about: object) -> str:
-    """Names networks by their configurations and weights, and by what is said `about` what is made with them."""
-    configurations = [dict(network.config) for network in networks]
-    digest = hashlib.sha256(json.dumps([*configurations, about], default=str).encode())
+    """Names networks by their configurations and weights, wherever they were loaded from, and by what is said `about`
+    what is made with them.
+    """
+    configurations = [
+        {name: value for name, value in network.config.items() if not name.startswith("_")} for network in networks
+    ]
+    digest = hashlib.sha256(json.dumps([*configurations, about], default=str, sort_keys=True).encode())
     for network in networks:
         for name, value in network.state_dict().items():
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())

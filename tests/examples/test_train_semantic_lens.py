@@ -134,10 +134,32 @@ def test_the_ablations_plain_network_trains_without_a_distiller(folder: Path) ->
     assert "| modules | none |" in (folder / "plain" / "README.md").read_text()
 
 
+def test_modules_are_put_on_a_trained_plain_network_and_change_nothing_at_first(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = ["--preset", "semantic-lens-tiny", "--lens_config", "lens.json", "--distiller_config", "distiller.json"]
+    launch(folder, "trained", *PLAIN, "--learning_rate", "1e-2", model=model)
+    launch(folder, "extended", "--start_from", "trained", "--learning_rate", "0", model=model)
+    trained, extended = (SemanticLensPipeline.from_pretrained(folder / name) for name in ("trained", "extended"))
+    assert extended.semantic_lens.needs_semantics and not trained.semantic_lens.needs_semantics
+    frames = torch.rand(3, 3, 8, 12)
+    before, after = (pipe(frames, output_type="pt").frames for pipe in (trained, extended))
+    assert torch.equal(before, after)
+
+    (folder / "narrow.json").write_text(json.dumps({"channels": 16, "head_dim": 8}))
+    (folder / "broad.json").write_text(json.dumps({"channels": 32, "head_dim": 8}))
+    launch(folder, "narrow", *PLAIN, model=["--preset", "semantic-lens-tiny", "--lens_config", "narrow.json"])
+    broad = ["--preset", "semantic-lens-tiny", "--lens_config", "broad.json", "--start_from", "narrow"]
+    with pytest.raises(SystemExit, match="2"):
+        launch(folder, "unfit", *PLAIN, model=broad)
+    message = capfd.readouterr().err.splitlines()[-1]
+    assert "`start_from` 'narrow' has `" in message and "which the lens to train has no place for" in message
+
+
 def test_wrong_arguments_end_in_one_line(folder: Path, whole_run: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         launch(folder, "wrong", model=["--pretrained_model_name_or_path", whole_run, "--without", "gps"])
-    assert "--without change a --preset" in capfd.readouterr().err
+    assert "--without and --start_from change a --preset" in capfd.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         launch(folder, whole_run)
     message = capfd.readouterr().err.splitlines()[-1]

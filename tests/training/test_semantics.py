@@ -2,6 +2,7 @@
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from seeclear import SemanticDistiller
 from seeclear.data import ClipDataset, Photo, augment
-from seeclear.training.semantics import CELL, SCALE, SemanticsCache, crop_features
+from seeclear.training.semantics import CELL, SCALE, SemanticsCache, crop_features, weights_key
 
 FLIPS = list(product((0, 1), repeat=3))
 
@@ -138,6 +140,21 @@ def test_a_folder_keeps_them_for_other_runs(tmp_path: Path) -> None:
     SemanticsCache(second, [source], folder)(low_res[:, :2], place)
     assert len(second.calls) == 3
     assert not [path for path in folder.rglob(".*") if path.is_file()]
+
+
+def test_a_network_has_one_name_wherever_it_was_loaded_from(
+    small_distiller_config: dict[str, Any], tmp_path: Path
+) -> None:
+    distiller = SemanticDistiller(**small_distiller_config)
+    names = []
+    for folder in ("first", "second"):
+        distiller.save_pretrained(tmp_path / folder)
+        names.append(weights_key([SemanticDistiller.from_pretrained(tmp_path / folder)], "tokens"))
+    assert names[0] == names[1] == weights_key([distiller], "tokens")
+    assert weights_key([distiller], "masks") != names[0]
+    nn.init.ones_(next(distiller.parameters()))
+    assert weights_key([distiller], "tokens") != names[0]
+    assert weights_key([SemanticDistiller(**small_distiller_config | {"motion": True})], "tokens") != names[0]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
