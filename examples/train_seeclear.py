@@ -30,7 +30,7 @@ from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss, color_loss, frequency_loss, grid_loss
 from seeclear.training.mixture import build_data
-from seeclear.training.model import TrainingModel
+from seeclear.training.model import TrainingModel, take_over
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
 from seeclear.training.prior import TrainingPrior, middle_frames, middle_places, set_prior
 from seeclear.training.prior_frames import PriorFrames
@@ -66,6 +66,9 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
             components["semantic_distiller"] = SemanticDistiller(**config)
         config = read_configuration(PixelCondenser, preset["pixel_condenser"], args.condenser_config)
         components["pixel_condenser"] = PixelCondenser(**config)
+    if args.start_from is not None and making is None:
+        trained = SeeClearPipeline.from_pretrained(args.start_from, dtype=torch.float32).pixel_condenser
+        take_over(components["pixel_condenser"], trained)
     scheduler = BlurringResShiftScheduler(**preset["scheduler"])
     return SeeClearPipeline(**components, scheduler=scheduler, clip_length=args.num_frames)
 
@@ -124,7 +127,12 @@ class Trainer(TrainingLoop):
                     "with the distiller's semantics"
                 )
             cache: SemanticsCache = LensSemantics(
-                distiller, sources, prior.config.global_grid, self.args.semantics_dir
+                distiller,
+                sources,
+                prior.config.global_grid,
+                self.args.semantics_dir,
+                self.accelerator.autocast,
+                masks=prior.config.image,
             )
         else:
             cache = SemanticsCache(distiller, sources, self.args.semantics_dir)

@@ -7,7 +7,6 @@ import argparse
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -30,6 +29,7 @@ from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss
 from seeclear.training.mixture import build_data
+from seeclear.training.model import take_over
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
 from seeclear.training.semantics import load_distiller
 
@@ -52,7 +52,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model("--lens_config", help="JSON file with values that replace the preset's for the lens")
     model("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
     model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline")
-    model("--start_from", help="a saved lens or pipeline of one: the preset's lens starts from the weights they share")
+    model("--start_from", help="a saved pipeline, whose lens' weights the preset's lens takes over")
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
     add_data_arguments(parser.add_argument_group("data"))
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
@@ -66,22 +66,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "own configuration and weights"
         )
     return args
-
-
-def take_over(lens: SemanticLens, name_or_path: str) -> None:
-    """Gives a lens the weights of a trained one: all that one has, so that modules it lacks are those of an untrained
-    lens, which change nothing.
-
-    Raises:
-        ValueError: the trained lens has weights that do not fit into this one.
-    """
-    nested = Path(name_or_path) / "semantic_lens"
-    trained = SemanticLens.from_pretrained(nested if nested.is_dir() else name_or_path, dtype=torch.float32)
-    own = lens.state_dict()
-    for name, weight in trained.state_dict().items():
-        if name not in own or own[name].shape != weight.shape:
-            raise ValueError(f"`start_from` {name_or_path!r} has `{name}`, which the lens to train has no place for")
-    lens.load_state_dict(trained.state_dict(), strict=False)
 
 
 def build_pipeline(
@@ -100,7 +84,7 @@ def build_pipeline(
     with making or nullcontext():
         lens = SemanticLens(**config | dict.fromkeys(args.without, False))
     if args.start_from is not None and making is None:
-        take_over(lens, args.start_from)
+        take_over(lens, SemanticLensPipeline.from_pretrained(args.start_from, dtype=torch.float32).semantic_lens)
     if not lens.needs_semantics:
         return SemanticLensPipeline(lens, None, CLIP_LENGTH, CLIP_OVERLAP)
     if args.distiller is None:
@@ -126,8 +110,14 @@ class Trainer(TrainingLoop):
         if lens.needs_semantics:
             distiller.requires_grad_(False).eval().to(accelerator.device)
             sources = self.data.dataset.clips.sources
-            grid = lens.config.global_grid
-            self.semantics = LensSemantics(distiller, sources, grid, args.semantics_dir, accelerator.autocast)
+            self.semantics = LensSemantics(
+                distiller,
+                sources,
+                lens.config.global_grid,
+                args.semantics_dir,
+                accelerator.autocast,
+                masks=lens.config.image,
+            )
         self.prepare(lens.train())
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:

@@ -1,5 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Blocks that the networks share: norm, timestep-modulated residual block, window, channel and cross attention.
+"""Blocks that the networks share: norm, residual blocks with and without a timestep, window, channel and cross
+attention.
 
 Shapes: B clips, F frames in a clip, C channels, H x W positions. Inside a network the frames of a clip are images of
 one batch, (B*F, C, H, W), in `channels_last` memory format where the caller asked for it; `num_frames` says how to
@@ -58,6 +59,20 @@ class ResidualBlock(nn.Module):
         scale, shift = self.modulation(time_embedding)[:, :, None, None].chunk(2, dim=1)
         residual = F.silu(torch.addcmul(shift, self.norm2(residual), 1 + scale))
         return hidden_states + self.conv2(residual)
+
+
+class ConvBlock(nn.Module):
+    """x + conv(ReLU(conv(x))), 3x3, without norm. The last convolution starts at zero: untrained, an identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        # in place: what is overwritten is needed by no gradient, and passes over memory are what a block costs beside
+        # its convolutions
+        return self.conv2(F.relu_(self.conv1(hidden_states))).add_(hidden_states)
 
 
 def sinusoidal_positions(lengths: tuple[int, ...], device: torch.device) -> Tensor:

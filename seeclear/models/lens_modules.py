@@ -1,6 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """What the Pixel Enhancer of Semantic Lens (AAAI 2024, arXiv 2312.07823) is made of: pre-alignment (IMAGE), the SPACE
-block (GPS, then ISEE), multi-frame attention, and the residual block between them.
+block (GPS, then ISEE) and multi-frame attention.
 
 Shapes: N images (clips, or frames of clips), C channels, H x W low-resolution pixels, both even. Attention works on
 patches of 2x2 pixels, so on H/2 x W/2 positions: a quarter of the queries and a quarter of the keys, and no pixel is
@@ -28,20 +28,6 @@ def in_parts(call: Callable[..., Tensor], *maps: Tensor) -> Tensor:
     if torch.is_grad_enabled() or count >= len(maps[0]):
         return call(*maps)
     return torch.cat([call(*part) for part in zip(*(x.split(count) for x in maps), strict=True)])
-
-
-class ConvBlock(nn.Module):
-    """x + conv(ReLU(conv(x))), 3x3, without norm. The last convolution starts at zero: untrained, an identity."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
-
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        # in place: what is overwritten is needed by no gradient, and passes over memory are what a block costs beside
-        # its convolutions
-        return self.conv2(F.relu_(self.conv1(hidden_states))).add_(hidden_states)
 
 
 class ToPatches(nn.Module):
@@ -106,7 +92,8 @@ class ImplicitMaskedAlignment(nn.Module):
     of the frames' shallow features, the same for reference and support, so that untrained alignment is block matching
     already. The instance masks are added to the logits: sum_k M_k(p) M_k(q) is large where both patches p and q show
     the same instance, so a pixel looks where its instance is. The first head's bias starts narrow, so that what has
-    not moved is found as it was; the others start wide. All start narrower where the support is `compensated`.
+    not moved is found as it was; the others start wide. All start narrower where the support is `compensated`, and
+    how much of each channel is taken over is learned there, from nothing on: untrained, the support stays as it is.
 
     Args:
         channels: C.
@@ -137,6 +124,7 @@ class ImplicitMaskedAlignment(nn.Module):
         axis = torch.arange(-reach, reach + 1, dtype=torch.float32).square()
         width = torch.tensor([4.0] + [1.0] * (heads - 1) if compensated else [1.0] + [0.1] * (heads - 1))
         self.position_bias = nn.Parameter(-width[:, None, None] * (axis[:, None] + axis))  # (heads, dy, dx)
+        self.share = nn.Parameter(torch.zeros(channels)) if compensated else None
 
     def descriptors(self, features: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         """What patches are compared by, of all frames at once.
@@ -190,7 +178,8 @@ class ImplicitMaskedAlignment(nn.Module):
             p=PATCH,
             q=PATCH,
         )
-        return moved[:, : PATCH * height, : PATCH * width].permute(0, 3, 1, 2)
+        moved = moved[:, : PATCH * height, : PATCH * width].permute(0, 3, 1, 2)
+        return moved if self.share is None else support.lerp(moved, self.share.to(moved.dtype)[:, None, None])
 
     def _windows(self, maps: Tensor, rows: int, columns: int, margin: int) -> Tensor:
         """(N, h, w, heads * d) -> overlapping windows (N * rows * columns, heads, (size + 2 margin)^2, d); the edge is

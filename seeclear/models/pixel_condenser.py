@@ -5,8 +5,8 @@ Shapes: B clips, F frames in a clip, sH x sW high-resolution size, C_l channels 
 sH / 2^k x sW / 2^k with k = `wavelet_levels`; each further level halves it), K semantic tokens of width D, P
 segmentation features. Frames of a clip are images of one batch inside, (B*F, C, H, W).
 
-    [DWT(y), DWT(u_t)] -> conv -> encoder levels -> middle -> decoder levels -> conv -> inverse DWT -> + y = x0
-                                     | LL goes down; LH, HL, HH skip |
+    [DWT(y), DWT(u_t)] -> conv -> encoder levels -> middle -> decoder levels -> refinement -> conv -> inverse DWT
+                                     | LL goes down; LH, HL, HH skip |                        -> + y = x0
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from diffusers.utils import BaseOutput
 from einops import rearrange
 from torch import Tensor, nn
 
-from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, zero_init
+from .attention import ChannelNorm, ChannelSelfAttention, ConvBlock, ResidualBlock, WindowSelfAttention, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .motion import clip_flow, moved_neighbor
@@ -173,6 +173,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         channels: C_l of every level, multiples of `head_dim`.
         layers_per_level: residual blocks in an encoder level and in a decoder level.
         middle_layers: residual blocks in the middle.
+        refinement_blocks: residual blocks at the wavelet grid between the decoder and the last convolution. They know
+            no timestep and no semantics, and cost little beside a level.
         window_size: side of an attention window; channel attention uses twice that.
         self_attention: for every level, whether its encoder has self-attention and its decoder channel attention
             beside InCAM.
@@ -199,7 +201,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
 
     _supports_gradient_checkpointing = True
     _no_split_modules = ["EncoderLevel", "DecoderLevel"]
-    _repeated_blocks = ["EncoderLevel", "DecoderLevel"]
+    _repeated_blocks = ["EncoderLevel", "DecoderLevel", "ConvBlock"]
 
     @register_to_config
     def __init__(
@@ -226,6 +228,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         texture_memory: bool = True,
         motion_compensation: bool = False,
         motion_reach: int = 1,
+        refinement_blocks: int = 0,
     ) -> None:
         super().__init__()
         if clip_semantics and not frame_semantics:
@@ -290,6 +293,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             for level, c in enumerate(channels)
         )
         self.conv_norm_out = ChannelNorm(channels[0])
+        self.refinement = nn.Sequential(*[ConvBlock(channels[0]) for _ in range(refinement_blocks)])
         self.conv_out = zero_init(
             nn.Conv2d(channels[0], wave_channels, 3, padding=1)
         )  # an untrained network returns y
@@ -432,7 +436,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             pyramid.append(sample)
 
         # 4. back to pixels
-        residual = self.conv_out(F.silu(self.conv_norm_out(sample)))
+        refined = self.refinement(self.conv_norm_out(sample))
+        residual = self.conv_out(F.silu(refined))
         residual = self.config.residual_scale * inverse_wavelet_packet(residual, levels)
         output = y + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames).to(y.dtype)
 

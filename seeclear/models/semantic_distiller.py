@@ -42,20 +42,20 @@ class SemanticDistillerOutput(BaseOutput):
         features: segmentation features P of the pixel decoder (B, F, P, h, w).
         scores: (B, F, K), how well a token fits its nearest vocabulary entry: a probability in [0, 1], or the cosine
             similarity in [-1, 1] where the vocabulary is open.
-        masks: mask logits of every token (B, F, K, h, w); positive is inside.
+        masks: mask logits of every token (B, F, K, h, w); positive is inside. None if no masks were wanted.
         labels: (B, F, K), index of a token's nearest vocabulary entry.
         clip_tokens: clip-wise tokens O_c (B, K_c, D), one for each instance of the clip.
         clip_masks: mask logits of the clip-wise tokens in every frame (B, F, K_c, h, w), their dot product with the
-            pixels.
+            pixels. None as `masks`.
     """
 
     tokens: Tensor
     features: Tensor
     scores: Tensor
-    masks: Tensor
+    masks: Tensor | None
     labels: Tensor
     clip_tokens: Tensor
-    clip_masks: Tensor
+    clip_masks: Tensor | None
 
 
 class SemanticDistiller(ModelMixin, ConfigMixin):
@@ -180,7 +180,8 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         vocabulary_embeddings: Tensor | None = None,
         refine: bool = False,
         return_dict: bool = True,
-    ) -> SemanticDistillerOutput | tuple[Tensor, ...]:
+        masks: bool = True,
+    ) -> SemanticDistillerOutput | tuple[Tensor | None, ...]:
         """Distils one clip.
 
         Args:
@@ -192,31 +193,38 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
                 (`models/mask_refinement.py`), and looked for at two sizes. Nothing else changes; the networks take
                 masks as they are without.
             return_dict: a [`SemanticDistillerOutput`] or a tuple of its fields.
+            masks: False gives no masks, and spares what only they need, such as looking for what moves.
 
         Raises:
-            ValueError: a shape that is not as above.
+            ValueError: a shape that is not as above; `refine` without `masks`.
         """
+        if refine and not masks:
+            raise ValueError("`refine` is True and `masks` False; it refines masks")
         segmented = self.segment(low_res)
-        queries, masks = segmented.queries, segmented.masks[-1]
+        queries = segmented.queries
 
         # eq. 8, 9: the K queries most similar to the vocabulary
         similarity = self.similarity(queries, vocabulary_embeddings)
         best, labels = similarity.max(dim=-1)
         scores, chosen = best.topk(self.config.num_tokens, dim=-1)  # (B, F, K)
         tokens = self._tokens(queries, chosen)
-        masks = masks.gather(2, chosen[..., None, None].expand(-1, -1, -1, *masks.shape[-2:]))
         labels = labels.gather(2, chosen)
 
         features = self.project_features(segmented)
-        clip_tokens, clip_masks = self.follow(tokens, features)
-        pixels, change = features, self.motion_change(features, low_res)
-        if change is not None:
-            pixels = features + change
-            frame_wise, over_time = self.masks_by_motion(tokens, clip_tokens, change)
-            masks, clip_masks = masks + frame_wise, clip_masks + over_time
-        if refine:
-            masks, clip_masks = self._refined(tokens, pixels, masks, clip_masks, low_res, chosen)
-        fields = (tokens, features, scores, masks, labels, clip_tokens, clip_masks)
+        clip_tokens = self.instances(tokens)
+        of_frames = of_clip = None
+        if masks:
+            all_masks = segmented.masks[-1]
+            of_frames = all_masks.gather(2, chosen[..., None, None].expand(-1, -1, -1, *all_masks.shape[-2:]))
+            of_clip = self.clip_masks(clip_tokens, features)
+            pixels, change = features, self.motion_change(features, low_res)
+            if change is not None:
+                pixels = features + change
+                frame_wise, over_time = self.masks_by_motion(tokens, clip_tokens, change)
+                of_frames, of_clip = of_frames + frame_wise, of_clip + over_time
+            if refine:
+                of_frames, of_clip = self._refined(tokens, pixels, of_frames, of_clip, low_res, chosen)
+        fields = (tokens, features, scores, of_frames, labels, clip_tokens, of_clip)
         return SemanticDistillerOutput(*fields) if return_dict else fields
 
     def _refined(
@@ -271,8 +279,11 @@ class SemanticDistiller(ModelMixin, ConfigMixin):
         mask logits (B, F, K_c, h, w).
         """
         clip_tokens = self.instances(tokens)
-        clip_masks = torch.einsum("bkd,bfdhw->bfkhw", self.clip_token_to_pixel(clip_tokens), features)
-        return clip_tokens, clip_masks
+        return clip_tokens, self.clip_masks(clip_tokens, features)
+
+    def clip_masks(self, clip_tokens: Tensor, features: Tensor) -> Tensor:
+        """Mask logits (B, F, K_c, h, w) of clip-wise tokens (B, K_c, D) on `features` (B, F, P, h, w)."""
+        return torch.einsum("bkd,bfdhw->bfkhw", self.clip_token_to_pixel(clip_tokens), features)
 
     def motion_change(self, features: Tensor, low_res: Tensor, of_pairs: Tensor | None = None) -> Tensor | None:
         """What motion and colours add to the pixels that masks are made of, (B, F, P, h, w); None for a distiller

@@ -24,10 +24,9 @@ from torch import Tensor, nn
 
 from seeclear.resize import imresize
 
-from .attention import zero_init
+from .attention import ConvBlock, zero_init
 from .lens_modules import (
     PATCH,
-    ConvBlock,
     GlobalPerspectiveShifter,
     ImplicitMaskedAlignment,
     InstanceSemanticEmbedding,

@@ -113,7 +113,8 @@ class SeeClearRun:
         low_res = clip.surroundings.to(pipe._execution_device) * 2 - 1
         padded = pad_frames(low_res, self.multiple_of)
         clip_frames = padded.narrow(1, clip.first_frame, clip.num_frames)
-        distilled = pipe.semantic_distiller(clip_frames, self.vocabulary_embeddings)
+        masks = isinstance(self._prior, SemanticLens) and self._prior.config.image
+        distilled = pipe.semantic_distiller(clip_frames, self.vocabulary_embeddings, masks=masks)
         dtype = pipe.pixel_condenser.dtype
         height, width = padded.shape[-2:]
         features, cell = align_features(distilled.features, height, width, self.multiple_of)

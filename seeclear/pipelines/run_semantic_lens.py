@@ -28,7 +28,8 @@ TILE_MARGIN = 8
 
 def semantics_of(distilled: SemanticDistillerOutput) -> dict[str, Tensor]:
     """What [`SemanticLens.forward`] takes of the distiller's output, by the names of its arguments."""
-    return {name: distilled[name] for name in ("features", "clip_tokens", "clip_masks")}
+    names = ("features", "clip_tokens", "clip_masks")
+    return {name: distilled[name] for name in names if distilled[name] is not None}
 
 
 def widest_window(lens: SemanticLens) -> int:
@@ -124,8 +125,8 @@ class SemanticLensRun:
         flow = self._flow(low_res, clip.start)
         if not self.pipe.semantic_lens.needs_semantics:
             return _ClipContext(low_res, {}, flow)
-        distiller = self.pipe.semantic_distiller
-        return _ClipContext(low_res, semantics_of(distiller(low_res)), flow)
+        distilled = self.pipe.semantic_distiller(low_res, masks=self.pipe.semantic_lens.config.image)
+        return _ClipContext(low_res, semantics_of(distilled), flow)
 
     def restore_tile(self, context: _ClipContext, tile: Tile) -> Tensor:
         restored = upscale_tile(self.pipe.semantic_lens, context.low_res, context.semantics, tile, flow=context.flow)

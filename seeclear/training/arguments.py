@@ -35,8 +35,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = build_parser()
     args = parser.parse_args(argv)
     check_common_arguments(parser, args)
-    if args.preset is None and (args.condenser_config or args.distiller_config):
-        parser.error("--condenser_config and --distiller_config change a --preset; a saved model has its own")
+    if args.preset is None and (args.condenser_config or args.distiller_config or args.start_from):
+        parser.error(
+            "--condenser_config, --distiller_config and --start_from change a --preset; a saved model has its own "
+            "configuration and weights"
+        )
     if args.lpips_weight > 0 and args.lpips_weights_path is None:
         parser.error("--lpips_weight needs --lpips_weights_path")
     if args.lpips_frames < 1:
@@ -106,6 +109,7 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or 'seeclear-tiny'")
     add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
     add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
+    add("--start_from", help="a saved pipeline, whose condenser's weights the preset's condenser takes over")
     add("--distiller", help="a trained Semantic Distiller to take instead: its folder or Hub id, or a pipeline's")
     add(
         "--prior",

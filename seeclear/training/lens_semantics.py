@@ -30,6 +30,7 @@ class LensSemantics(SemanticsCache):
         grid: the lens' `global_grid`; features are pooled to it here, so that frames of all sizes fit into one batch.
         folder: as [`SemanticsCache`] takes it.
         autocast: makes the context in which the distiller runs, for mixed precision.
+        masks: whether the lens needs instance masks.
     """
 
     def __init__(
@@ -39,9 +40,10 @@ class LensSemantics(SemanticsCache):
         grid: int,
         folder: str | os.PathLike[str] | None = None,
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        masks: bool = True,
     ) -> None:
         super().__init__(distiller, sources, folder, keeps_frames=distiller.motion_head is not None)
-        self.grid = grid
+        self.grid, self.masks = grid, masks
         self.autocast = autocast
         self.motion_store = None if folder is None else SemanticsStore(folder, distiller, ["motion"])
         self._moved: dict[tuple[int, int, int], Tensor] = {}
@@ -55,37 +57,47 @@ class LensSemantics(SemanticsCache):
             places: where they are from (B, 9), see [`ClipSample`].
 
         Returns:
-            `features` (B, F, P, grid, grid), `clip_tokens` (B, K, D), `clip_masks` (B, F, K, h', w') and `region`
-            (B, 4), as [`SemanticLens.forward`] takes them.
+            `features` (B, F, P, grid, grid), `clip_tokens` (B, K, D), `clip_masks` (B, F, K, h', w') where they are
+            wanted, and `region` (B, 4), as [`SemanticLens.forward`] takes them.
         """
         features, clip_tokens, clip_masks, regions = [], [], [], []
         for clip, place in zip(low_res, places.tolist(), strict=True):
             source = self.sources[place[0]]
             if isinstance(source, Photo):
                 with self.autocast():
-                    distilled = self.distiller(clip[None])
-                made = distilled.features, distilled.clip_tokens, distilled.clip_masks
-                pixels, clip_token, masks = (part[0].to(clip) for part in made)
+                    distilled = self.distiller(clip[None], masks=self.masks)
+                clip_token, pixels, *masks = (
+                    part[0].to(clip)
+                    for part in (distilled.clip_tokens, distilled.features, distilled.clip_masks)
+                    if part is not None
+                )
                 regions.append([0.0, 0.0, 1.0, 1.0])
             else:
-                clip_token, pixels, masks = self._followed(place, clip)
-                pixels, masks = mirror(pixels, place[5:8]), mirror(masks, place[5:8])
+                clip_token, *maps = self._followed(place, clip)
+                pixels, *masks = (mirror(part, place[5:8]) for part in maps)
                 regions.append(region_of(source.size, place, (clip.shape[-2], clip.shape[-1])))
             features.append(F.adaptive_avg_pool2d(pixels, self.grid))
             clip_tokens.append(clip_token)
-            clip_masks.append(masks)
-        size = tuple(max(masks.shape[axis] for masks in clip_masks) for axis in (-2, -1))
-        clip_masks = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in clip_masks]
-        return {
+            clip_masks += masks
+        given = {
             "features": torch.stack(features),
             "clip_tokens": torch.stack(clip_tokens),
-            "clip_masks": torch.stack(clip_masks),
             "region": torch.tensor(regions, device=low_res.device),
         }
+        if self.masks:
+            size = tuple(max(masks.shape[axis] for masks in clip_masks) for axis in (-2, -1))
+            resized = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in clip_masks]
+            given["clip_masks"] = torch.stack(resized)
+        return given
 
-    def _followed(self, place: list[int], clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of a sample's whole frames: clip-wise tokens (K, D), features (F, P, h, w), mask logits (F, K, h, w)."""
+    def _followed(self, place: list[int], clip: Tensor) -> tuple[Tensor, ...]:
+        """Of a sample's whole frames: clip-wise tokens (K, D), features (F, P, h, w), and where they are wanted mask
+        logits (F, K, h, w).
+        """
         tokens, features, *frames = (part[None].to(clip) for part in self._whole_frames(place, len(clip)))
+        if not self.masks:
+            with self.autocast():
+                return self.distiller.instances(tokens)[0].to(clip), features[0]
         pixels = frames[0] / 255 if frames else None
         moved = None if pixels is None else self._pair_motion(place, pixels[0], features)
         with self.autocast():

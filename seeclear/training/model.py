@@ -19,6 +19,21 @@ DistillerTraining = Literal["nothing", "projections", "all"]
 DISTILLER_TRAININGS = ("nothing", "projections", "all")
 
 
+def take_over(network: nn.Module, trained: nn.Module) -> None:
+    """Gives a network all weights of a trained one. What that one lacks stays as it is: added blocks and modules that
+    begin as identities change nothing.
+
+    Raises:
+        ValueError: the trained one has a weight that does not fit into the network.
+    """
+    own, weights = network.state_dict(), trained.state_dict()
+    for name, weight in weights.items():
+        if name not in own or own[name].shape != weight.shape:
+            there = f"{tuple(own[name].shape)} there" if name in own else "nothing there"
+            raise ValueError(f"`start_from` has `{name}` {tuple(weight.shape)}, for which there is no place: {there}")
+    network.load_state_dict(weights, strict=False)
+
+
 class TrainingModel(nn.Module):
     """Predicts the HR frames of one clip or of consecutive clips, between which CaTeGory's memory is carried.
 

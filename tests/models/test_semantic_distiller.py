@@ -225,6 +225,21 @@ def test_errors_name_the_argument(distiller: SemanticDistiller, small_distiller_
         distiller.set_vocabulary(["car", "tree"], torch.zeros(2, 7))
     with pytest.raises(ValueError, match="`segmenter_config` has model_type None"):
         SemanticDistiller(**small_distiller_config | {"segmenter_config": {}})
+    with pytest.raises(ValueError, match="`refine` is True and `masks` False"):
+        distiller(_clip(1, 1, 3, 16, 16), refine=True, masks=False)
+
+
+@torch.no_grad()
+def test_without_masks_all_else_is_the_same(small_distiller_config: dict[str, Any]) -> None:
+    """And what moves is not looked for."""
+    distiller = SemanticDistiller(**small_distiller_config | {"motion": True}).eval()
+    frames = _clip(1, 3, 3, 40, 64)
+    whole = distiller(frames)
+    del distiller.motion_head
+    less = distiller(frames, masks=False)
+    assert less.masks is None and less.clip_masks is None
+    for name in ("tokens", "features", "scores", "labels", "clip_tokens"):
+        assert torch.equal(less[name], whole[name])
 
 
 @torch.no_grad()

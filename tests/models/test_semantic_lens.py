@@ -223,6 +223,20 @@ def test_a_pixel_looks_where_its_instance_is() -> None:
     assert aligned[..., :8].max() < 1e-3 and aligned[..., 8:].min() > 1 - 1e-3
 
 
+def test_a_compensated_support_stays_as_it_is_until_it_is_learned_how_much_to_take_over() -> None:
+    torch.manual_seed(0)
+    module = ImplicitMaskedAlignment(4, heads=2, head_dim=8, window_size=4, radius=1, masks=False, compensated=True)
+    support = torch.randn(1, 4, 16, 24)
+    queries, keys = module.descriptors(torch.randn(2, 4, 16, 24), None)
+    assert torch.equal(module(queries[:1], keys[1:], support), support)
+    nn.init.ones_(module.share)
+    moved = module(queries[:1], keys[1:], support)
+    module.share.data[:2] = 0.25
+    expected = torch.cat([support[:, :2] + (moved - support)[:, :2] / 4, moved[:, 2:]], dim=1)
+    torch.testing.assert_close(module(queries[:1], keys[1:], support), expected)
+    assert not torch.allclose(moved, support, atol=0.1)
+
+
 def test_maps_are_sampled_as_torch_interpolates_them_and_regions_as_parts_of_that() -> None:
     maps = torch.randn(2, 5, 7, 3, generator=torch.Generator().manual_seed(0))
     zero, one = torch.zeros(2), torch.ones(2)

@@ -44,13 +44,15 @@ class SmallDistiller(ModelMixin, ConfigMixin):
         super().__init__()
         self.gain = nn.Parameter(torch.ones(()))
         self.calls: list[tuple[int, ...]] = []
+        self.wanted_masks: list[bool] = []
 
-    def forward(self, low_res: Tensor) -> Distilled:
+    def forward(self, low_res: Tensor, masks: bool = True) -> Distilled:
         self.calls.append(tuple(low_res.shape))
+        self.wanted_masks.append(masks)
         pooled = F.adaptive_avg_pool3d(low_res.transpose(1, 2), (low_res.shape[1], 4, 6)).transpose(1, 2)
         features = self.gain * torch.cat([pooled, pooled.mean(dim=2, keepdim=True)], dim=2)  # (B, F, 4, 4, 6)
         tokens = features.mean(dim=1).flatten(2).transpose(1, 2)[:, :3].repeat(1, 1, 2)  # (B, 3, 8)
-        return Distilled(features=features, clip_tokens=tokens, clip_masks=3 * features[:, :, :3])
+        return Distilled(features=features, clip_tokens=tokens, clip_masks=3 * features[:, :, :3] if masks else None)
 
 
 @pytest.fixture
@@ -241,3 +243,13 @@ def test_clip_overlap_is_part_of_a_pipeline(pipe: SemanticLensPipeline, tmp_path
     assert torch.equal(_run(shared, video, clip_overlap=0), _run(pipe, video))
     SemanticLensPipeline(pipe.semantic_lens, pipe.semantic_distiller, 4, 2).save_config(tmp_path)
     assert json.loads((tmp_path / "model_index.json").read_text())["clip_overlap"] == 2
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_masks_are_looked_for_where_image_needs_them(image: bool, randomize: Callable[..., nn.Module]) -> None:
+    lens = randomize(SemanticLens(**SMALL | {"image": image})).eval()
+    distiller = SmallDistiller()
+    pipe = SemanticLensPipeline(lens, distiller, clip_length=4)
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe(_video(), output_type="np").frames.shape == (1, 5, 32, 48, 3)
+    assert distiller.wanted_masks and set(distiller.wanted_masks) == {image}

@@ -30,7 +30,7 @@ class Pixels(nn.Module):
         self.motion_head = None
         self.frames = 0
 
-    def forward(self, low_res: Tensor) -> SimpleNamespace:
+    def forward(self, low_res: Tensor, masks: bool = True) -> SimpleNamespace:
         self.frames += low_res.shape[1]
         return SimpleNamespace(tokens=low_res.mean(dim=(3, 4))[:, :, None], features=low_res)
 
@@ -153,6 +153,24 @@ def test_the_distiller_runs_in_the_context_of_mixed_precision(
             assert mixed[name].dtype == value.dtype == torch.float32
             torch.testing.assert_close(mixed[name], value, rtol=0.1, atol=0.1 * float(value.abs().max()))
         assert not torch.equal(mixed["clip_masks"], exact["clip_masks"])
+
+
+def test_a_lens_without_image_gets_no_masks(
+    small_distiller_config: dict[str, Any], randomize: Callable[..., nn.Module], tmp_path: Path
+) -> None:
+    """Of videos and of photographs; all else is the same."""
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
+    distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
+    sources = [FrameFolder(tmp_path), Photo(tmp_path / "0.png", size=(48, 48))]
+    low_res = torch.rand(1, 3, 3, 16, 16) * 2 - 1
+    for number in range(2):
+        place = torch.tensor([[number, 0, 1, 0, 0, 0, 0, 0, 0]])
+        whole = LensSemantics(distiller, sources, grid=2).semantics(low_res, place)
+        less = LensSemantics(distiller, sources, grid=2, masks=False).semantics(low_res, place)
+        assert whole.keys() - less.keys() == {"clip_masks"} and not less.keys() - whole.keys()
+        assert all(torch.equal(whole[name], value) for name, value in less.items())
 
 
 def test_a_batch_holds_frames_of_all_sizes(sources: list[FrameFolder]) -> None:

@@ -1,12 +1,12 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from seeclear.models.pixel_condenser import PixelCondenser
-from seeclear.training.model import TrainingModel
+from seeclear.training.model import TrainingModel, take_over
 
 CONDENSER = {
     "channels": (32, 32),
@@ -207,3 +207,23 @@ def test_motion_compensation_looks_at_y_around_the_clips(stage: str, clips: int)
     torch.testing.assert_close(whole[:, :2], first)
     alone = model(states, timesteps, y[:, 2:-2], lr)
     assert not torch.allclose(alone[:, 0], whole[:, 0], atol=1e-6)
+
+
+def test_blocks_are_added_to_a_trained_condenser_and_change_nothing_at_first(
+    randomize: Callable[..., nn.Module],
+) -> None:
+    trained = randomize(PixelCondenser(**CONDENSER)).eval()
+    deeper = PixelCondenser(**CONDENSER, refinement_blocks=2).eval()
+    clip = {"hidden_states": torch.randn(1, 2, 3, 16, 16), "timestep": 3, "low_res": torch.randn(1, 2, 3, 16, 16)}
+    before = trained(**clip).sample
+    assert not torch.allclose(deeper(**clip).sample, before)
+    take_over(deeper, trained)
+    assert torch.equal(deeper(**clip).sample, before)
+    nn.init.constant_(deeper.refinement[1].conv2.bias, 0.1)
+    assert not torch.equal(deeper(**clip).sample, before)
+
+    wider = PixelCondenser(**CONDENSER | {"channels": (48, 32)})
+    with pytest.raises(ValueError, match=r"`start_from` has `time_embedding.* there is no place: \(32, 48\)"):
+        take_over(wider, trained)
+    with pytest.raises(ValueError, match=r"`start_from` has `refinement.0.conv1.weight` .*: nothing there"):
+        take_over(trained, deeper)
