@@ -126,13 +126,8 @@ class Trainer(TrainingLoop):
                     f"`train_distiller` is {self.args.train_distiller!r}; it must be 'nothing' where the prior works "
                     "with the distiller's semantics"
                 )
-            cache: SemanticsCache = LensSemantics(
-                distiller,
-                sources,
-                prior.config.global_grid,
-                self.args.semantics_dir,
-                self.accelerator.autocast,
-                masks=prior.config.image,
+            cache: SemanticsCache = LensSemantics.for_lens(
+                prior, distiller, sources, self.args.semantics_dir, self.accelerator.autocast
             )
         else:
             cache = SemanticsCache(distiller, sources, self.args.semantics_dir)

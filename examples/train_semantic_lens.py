@@ -110,14 +110,7 @@ class Trainer(TrainingLoop):
         if lens.needs_semantics:
             distiller.requires_grad_(False).eval().to(accelerator.device)
             sources = self.data.dataset.clips.sources
-            self.semantics = LensSemantics(
-                distiller,
-                sources,
-                lens.config.global_grid,
-                args.semantics_dir,
-                accelerator.autocast,
-                masks=lens.config.image,
-            )
+            self.semantics = LensSemantics.for_lens(lens, distiller, sources, args.semantics_dir, accelerator.autocast)
         self.prepare(lens.train())
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seeclear.data import Photo, Source
-from seeclear.models import SemanticDistiller
+from seeclear.models import SemanticDistiller, SemanticLens
 from seeclear.models.motion import MotionHead, neighbor_pairs, pair_motion
 from seeclear.training.semantics import SCALE, SemanticsCache, SemanticsStore
 
@@ -47,6 +47,19 @@ class LensSemantics(SemanticsCache):
         self.autocast = autocast
         self.motion_store = None if folder is None else SemanticsStore(folder, distiller, ["motion"])
         self._moved: dict[tuple[int, int, int], Tensor] = {}
+
+    @classmethod
+    def for_lens(
+        cls,
+        lens: SemanticLens,
+        distiller: SemanticDistiller,
+        sources: Sequence[Source],
+        folder: str | os.PathLike[str] | None,
+        autocast: Callable[[], AbstractContextManager[Any]],
+    ) -> LensSemantics:
+        """What a lens needs by its configuration; the other arguments as above."""
+        config = lens.config
+        return cls(distiller, sources, config.global_grid, folder, autocast, masks=config.image)
 
     @torch.no_grad()
     def semantics(self, low_res: Tensor, places: Tensor) -> dict[str, Tensor]:
@@ -94,19 +107,21 @@ class LensSemantics(SemanticsCache):
         """Of a sample's whole frames: clip-wise tokens (K, D), features (F, P, h, w), and where they are wanted mask
         logits (F, K, h, w).
         """
-        tokens, features, *frames = (part[None].to(clip) for part in self._whole_frames(place, len(clip)))
-        if not self.masks:
-            with self.autocast():
-                return self.distiller.instances(tokens)[0].to(clip), features[0]
+        parts = self._whole_frames(place, len(clip))[: 3 if self.masks else 2]
+        tokens, features, *frames = (part[None].to(clip) for part in parts)
         pixels = frames[0] / 255 if frames else None
         moved = None if pixels is None else self._pair_motion(place, pixels[0], features)
         with self.autocast():
-            clip_tokens, masks = self.distiller.follow(tokens, features)
-            if pixels is not None:
-                change = self.distiller.motion_change(features, 2 * pixels - 1, moved)
-                assert change is not None  # frames are kept for distillers that look at motion
-                masks = masks + self.distiller.masks_by_motion(tokens, clip_tokens, change)[1]
-        return clip_tokens[0].to(clip), features[0], masks[0].to(clip)
+            clip_tokens = self.distiller.instances(tokens)
+            made = [clip_tokens, features]
+            if self.masks:
+                masks = self.distiller.clip_masks(clip_tokens, features)
+                if pixels is not None:
+                    change = self.distiller.motion_change(features, 2 * pixels - 1, moved)
+                    assert change is not None  # frames are kept for distillers that look at motion
+                    masks = masks + self.distiller.masks_by_motion(tokens, clip_tokens, change)[1]
+                made.append(masks)
+        return tuple(part[0].to(clip) for part in made)
 
     def _pair_motion(self, place: list[int], pixels: Tensor, features: Tensor) -> Tensor | None:
         """What moves between the frames `pixels` (F, 3, H, W) in [0, 1] of a sample, (1, pairs, 2, h', w')."""

@@ -152,7 +152,7 @@ class TrainingModel(nn.Module):
         """Tokens, features and clip-wise tokens of one clip, as the condenser's arguments."""
         with torch.set_grad_enabled(self.train_distiller != "nothing" and torch.is_grad_enabled()):
             if given is None:
-                output = self.semantic_distiller(lr)
+                output = self.semantic_distiller(lr, masks=False)
                 return {"tokens": output.tokens, "features": output.features, "clip_tokens": output.clip_tokens}
             tokens, features = given
             return {"tokens": tokens, "features": features, "clip_tokens": self.semantic_distiller.instances(tokens)}

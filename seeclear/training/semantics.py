@@ -146,7 +146,7 @@ class SemanticsCache:
         for clip, place in zip(low_res, places.tolist(), strict=True):
             source = self.sources[place[0]]
             if isinstance(source, Photo):
-                distilled = self.distiller(clip[None])
+                distilled = self.distiller(clip[None], masks=False)
                 tokens.append(distilled.tokens[0])
                 pixels = distilled.features[0]
                 features.append(F.interpolate(pixels, size=size, mode="bilinear", antialias=True, align_corners=False))
@@ -181,7 +181,7 @@ class SemanticsCache:
             height, width = (n // SCALE * SCALE for n in pixels.shape[-2:])
             low_res = to_uint8(imresize(pixels[..., :height, :width].float() / 255, scale=1 / SCALE))
             weight = next(self.distiller.parameters())
-            distilled = self.distiller(low_res[None].to(weight) / 127.5 - 1)
+            distilled = self.distiller(low_res[None].to(weight) / 127.5 - 1, masks=False)
             kept = distilled.tokens[0, 0].half().cpu(), distilled.features[0, 0].half().cpu()
             self._kept[source, frame] = (*kept, low_res[0]) if self.keeps_frames else kept
             if self.store is not None:

@@ -1,7 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,8 +34,11 @@ class Pixels(nn.Module):
         self.frames += low_res.shape[1]
         return SimpleNamespace(tokens=low_res.mean(dim=(3, 4))[:, :, None], features=low_res)
 
-    def follow(self, tokens: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        return tokens.mean(dim=1), features
+    def instances(self, tokens: Tensor) -> Tensor:
+        return tokens.mean(dim=1)
+
+    def clip_masks(self, clip_tokens: Tensor, features: Tensor) -> Tensor:
+        return features
 
 
 @pytest.fixture
@@ -100,18 +103,22 @@ def test_masks_know_what_moves_as_in_use(
     assert (given["clip_tokens"] - expected.clip_tokens).abs().max() < 1e-2
 
 
-def test_what_moves_is_found_once(
-    small_distiller_config: dict[str, Any],
-    randomize: Callable[..., nn.Module],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Overlapping and reversed samples look for the motion of pairs that are new only."""
+@pytest.fixture
+def moving(
+    small_distiller_config: dict[str, Any], randomize: Callable[..., nn.Module], tmp_path: Path
+) -> tuple[SemanticDistiller, FrameFolder]:
+    """A distiller that looks at motion, and 7 frames of noise."""
     rng = np.random.default_rng(0)
     for i in range(7):
         Image.fromarray(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
-    source = FrameFolder(tmp_path)
-    distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
+    return randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval(), FrameFolder(tmp_path)
+
+
+def test_what_moves_is_found_once(
+    moving: tuple[SemanticDistiller, FrameFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overlapping and reversed samples look for the motion of pairs that are new only."""
+    distiller, source = moving
     counts: list[int] = []
 
     def counted(first: Tensor, second: Tensor) -> Tensor:
@@ -135,40 +142,31 @@ def test_what_moves_is_found_once(
     assert torch.equal(first["clip_masks"], again["clip_masks"])
 
 
-def test_the_distiller_runs_in_the_context_of_mixed_precision(
-    small_distiller_config: dict[str, Any], randomize: Callable[..., nn.Module], tmp_path: Path
-) -> None:
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
-    distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
-    sources = [FrameFolder(tmp_path), Photo(tmp_path / "0.png", size=(48, 48))]
+def by_default_and_with(
+    moving: tuple[SemanticDistiller, FrameFolder], **arguments: Any
+) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """Semantics of a video and of a photograph, by default and with other arguments."""
+    distiller, folder = moving
+    sources = [folder, Photo(folder.files[0], size=(48, 48))]
     low_res = torch.rand(1, 3, 3, 16, 16) * 2 - 1
     for number in range(2):
         place = torch.tensor([[number, 0, 1, 0, 0, 0, 0, 0, 0]])
-        exact = LensSemantics(distiller, sources, grid=2).semantics(low_res, place)
-        autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16)
-        mixed = LensSemantics(distiller, sources, grid=2, autocast=autocast).semantics(low_res, place)
+        default, other = (LensSemantics(distiller, sources, grid=2, **chosen) for chosen in ({}, arguments))
+        yield default.semantics(low_res, place), other.semantics(low_res, place)
+
+
+def test_the_distiller_runs_in_the_context_of_mixed_precision(moving: tuple[SemanticDistiller, FrameFolder]) -> None:
+    autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16)
+    for exact, mixed in by_default_and_with(moving, autocast=autocast):
         for name, value in exact.items():
             assert mixed[name].dtype == value.dtype == torch.float32
             torch.testing.assert_close(mixed[name], value, rtol=0.1, atol=0.1 * float(value.abs().max()))
         assert not torch.equal(mixed["clip_masks"], exact["clip_masks"])
 
 
-def test_a_lens_without_image_gets_no_masks(
-    small_distiller_config: dict[str, Any], randomize: Callable[..., nn.Module], tmp_path: Path
-) -> None:
+def test_a_lens_without_image_gets_no_masks(moving: tuple[SemanticDistiller, FrameFolder]) -> None:
     """Of videos and of photographs; all else is the same."""
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8)).save(tmp_path / f"{i}.png")
-    distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
-    sources = [FrameFolder(tmp_path), Photo(tmp_path / "0.png", size=(48, 48))]
-    low_res = torch.rand(1, 3, 3, 16, 16) * 2 - 1
-    for number in range(2):
-        place = torch.tensor([[number, 0, 1, 0, 0, 0, 0, 0, 0]])
-        whole = LensSemantics(distiller, sources, grid=2).semantics(low_res, place)
-        less = LensSemantics(distiller, sources, grid=2, masks=False).semantics(low_res, place)
+    for whole, less in by_default_and_with(moving, masks=False):
         assert whole.keys() - less.keys() == {"clip_masks"} and not less.keys() - whole.keys()
         assert all(torch.equal(whole[name], value) for name, value in less.items())
 

@@ -43,7 +43,7 @@ class Looking(nn.Module):
         self.calls: list[tuple[int, ...]] = []
         self.config: dict[str, object] = {}
 
-    def forward(self, low_res: Tensor) -> SimpleNamespace:
+    def forward(self, low_res: Tensor, masks: bool = True) -> SimpleNamespace:
         self.calls.append(tuple(low_res.shape))
         return SimpleNamespace(tokens=low_res.mean(dim=(3, 4))[:, :, None], features=low_res)
 
