@@ -29,7 +29,8 @@ TILE_MARGIN = 8
 def semantics_of(distilled: SemanticDistillerOutput) -> dict[str, Tensor]:
     """What [`SemanticLens.forward`] takes of the distiller's output, by the names of its arguments."""
     names = ("features", "clip_tokens", "clip_masks")
-    return {name: distilled[name] for name in names if distilled[name] is not None}
+    parts = {name: getattr(distilled, name) for name in names}  # by key, what is None is not there
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def widest_window(lens: SemanticLens) -> int:

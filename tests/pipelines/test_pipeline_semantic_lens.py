@@ -1,6 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ SMALL = {
 PLAIN = dict.fromkeys(("image", "gps", "isee", "multi_frame_attention"), False)
 
 
+@dataclass
 class Distilled(BaseOutput):
-    pass
+    features: Tensor
+    clip_tokens: Tensor
+    clip_masks: Tensor | None
 
 
 class SmallDistiller(ModelMixin, ConfigMixin):
