@@ -65,6 +65,7 @@ SMALL_LENS = {
     "reconstruction_blocks": 0,
     "head_dim": 4,
     "alignment_window_size": 4,
+    "image": True,
     "search_radius": 1,
     "attention_layers": 1,
     "global_grid": 2,

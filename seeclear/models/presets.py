@@ -68,7 +68,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior
     "semantic-lens-tiny": {
-        "semantic_lens": {"motion_compensation": True, "search_radius": 1, "attention_layers": 1},
+        # IMAGE is off: flow aligns frames already, and what is left to find did not pay (docs/training.md)
+        "semantic_lens": {"motion_compensation": True, "image": False, "search_radius": 1, "attention_layers": 1},
         "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],
     },
 }
