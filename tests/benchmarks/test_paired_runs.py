@@ -128,4 +128,5 @@ def test_the_plans_can_be_run(paired_runs: ModuleType, name: str, load_script: C
         if network == "condenser":
             PixelCondenser(**PRESETS[args.preset]["pixel_condenser"] | arm.get("condenser", {}))
         else:
-            SemanticLens(**LENS_PRESETS[args.preset]["semantic_lens"] | dict.fromkeys(args.without, False))
+            lens = LENS_PRESETS[args.preset]["semantic_lens"] | arm.get("lens", {})
+            SemanticLens(**lens | dict.fromkeys(args.without, False))
