@@ -29,8 +29,7 @@ TILE_MARGIN = 8
 def semantics_of(distilled: SemanticDistillerOutput) -> dict[str, Tensor]:
     """What [`SemanticLens.forward`] takes of the distiller's output, by the names of its arguments."""
     names = ("features", "clip_tokens", "clip_masks")
-    parts = {name: getattr(distilled, name) for name in names}  # by key, what is None is not there
-    return {name: part for name, part in parts.items() if part is not None}
+    return {name: distilled[name] for name in names if name in distilled}  # masks that were not wanted are not there
 
 
 def widest_window(lens: SemanticLens) -> int:

@@ -42,10 +42,12 @@ class LensSemantics(SemanticsCache):
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         masks: bool = True,
     ) -> None:
-        super().__init__(distiller, sources, folder, keeps_frames=distiller.motion_head is not None)
+        # motion is looked for in the frames, and moves masks only
+        super().__init__(distiller, sources, folder, keeps_frames=masks and distiller.motion_head is not None)
         self.grid, self.masks = grid, masks
         self.autocast = autocast
-        self.motion_store = None if folder is None else SemanticsStore(folder, distiller, ["motion"])
+        stored = folder if self.keeps_frames else None
+        self.motion_store = None if stored is None else SemanticsStore(stored, distiller, ["motion"])
         self._moved: dict[tuple[int, int, int], Tensor] = {}
 
     @classmethod
@@ -107,8 +109,7 @@ class LensSemantics(SemanticsCache):
         """Of a sample's whole frames: clip-wise tokens (K, D), features (F, P, h, w), and where they are wanted mask
         logits (F, K, h, w).
         """
-        parts = self._whole_frames(place, len(clip))[: 3 if self.masks else 2]
-        tokens, features, *frames = (part[None].to(clip) for part in parts)
+        tokens, features, *frames = (part[None].to(clip) for part in self._whole_frames(place, len(clip)))
         pixels = frames[0] / 255 if frames else None
         moved = None if pixels is None else self._pair_motion(place, pixels[0], features)
         with self.autocast():

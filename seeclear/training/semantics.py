@@ -158,7 +158,7 @@ class SemanticsCache:
 
     def _whole_frames(self, place: list[int], count: int) -> list[Tensor]:
         """What is kept of a sample's `count` whole frames, stacked in its order: tokens (F, K, D), features
-        (F, P, h, w), and, for a distiller that looks at motion, the LR frames as uint8 (F, 3, H, W).
+        (F, P, h, w), and, if frames are kept, the LR frames as uint8 (F, 3, H, W).
         """
         frames = self._frame_numbers(place, count)
         self._distil(place[0], [frame for frame in frames if (place[0], frame) not in self._kept])

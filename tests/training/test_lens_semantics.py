@@ -19,6 +19,7 @@ from seeclear.models.lens_modules import sample_maps, sampling_matrix
 from seeclear.models.motion import pair_motion
 from seeclear.resize import imresize, to_uint8
 from seeclear.training.lens_semantics import LensSemantics, mirror, region_of
+from seeclear.training.semantics import SemanticsCache
 
 
 class Pixels(nn.Module):
@@ -204,3 +205,19 @@ def test_pooling_to_the_grid_is_what_the_lens_does_itself() -> None:
     features = torch.randn(2, 3, 12, 20, generator=torch.Generator().manual_seed(0))
     pooled = F.adaptive_avg_pool2d(features, 4)
     torch.testing.assert_close(F.adaptive_avg_pool2d(pooled, 4), pooled)
+
+
+def test_without_masks_a_lens_shares_what_is_kept_with_the_condenser(
+    moving: tuple[SemanticDistiller, FrameFolder], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Frames, and what moves in them, are kept for masks alone."""
+    (distiller, folder), kept = moving, tmp_path_factory.mktemp("semantics")
+    condensers = SemanticsCache(distiller, [folder], kept)
+    lens = LensSemantics(distiller, [folder], 2, kept, masks=False)
+    with_masks = LensSemantics(distiller, [folder], 2, kept)
+    assert condensers.store is not None and lens.store is not None and with_masks.store is not None
+    assert lens.store.folder == condensers.store.folder != with_masks.store.folder
+    assert lens.motion_store is None and with_masks.motion_store is not None
+    place = torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, 0]])
+    lens.semantics(torch.rand(1, 3, 3, 16, 16) * 2 - 1, place)
+    assert condensers.store.load(folder, 0) is not None
