@@ -24,6 +24,7 @@ from seeclear import (
 )
 from seeclear.metrics.perceptual import LPIPS
 from seeclear.models.presets import PRESETS
+from seeclear.pipelines.loading import locate
 from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
@@ -67,8 +68,8 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
         config = read_configuration(PixelCondenser, preset["pixel_condenser"], args.condenser_config)
         components["pixel_condenser"] = PixelCondenser(**config)
     if args.start_from is not None and making is None:
-        trained = SeeClearPipeline.from_pretrained(args.start_from, dtype=torch.float32).pixel_condenser
-        take_over(components["pixel_condenser"], trained)
+        trained = SeeClearPipeline.from_pretrained(locate(args.start_from, "start_from"), dtype=torch.float32)
+        take_over(components["pixel_condenser"], trained.pixel_condenser)
     scheduler = BlurringResShiftScheduler(**preset["scheduler"])
     return SeeClearPipeline(**components, scheduler=scheduler, clip_length=args.num_frames)
 

@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
+from seeclear.pipelines.loading import locate
 from seeclear.resize import imresize
 from seeclear.training.arguments import (
     add_data_arguments,
@@ -84,7 +85,8 @@ def build_pipeline(
     with making or nullcontext():
         lens = SemanticLens(**config | dict.fromkeys(args.without, False))
     if args.start_from is not None and making is None:
-        take_over(lens, SemanticLensPipeline.from_pretrained(args.start_from, dtype=torch.float32).semantic_lens)
+        trained = SemanticLensPipeline.from_pretrained(locate(args.start_from, "start_from"), dtype=torch.float32)
+        take_over(lens, trained.semantic_lens)
     if not lens.needs_semantics:
         return SemanticLensPipeline(lens, None, CLIP_LENGTH, CLIP_OVERLAP)
     if args.distiller is None:

@@ -283,7 +283,7 @@ def load_model(model: str, device: torch.device, dtype: torch.dtype) -> tuple[An
     from seeclear.pipelines.auto import load_pipeline
     from seeclear.pipelines.loading import locate
 
-    location = locate(model)
+    location = locate(model, "model")
     folder = location if os.path.isdir(location) else DiffusionPipeline.download(location)
     return load_pipeline(folder).to(device, dtype), Path(folder)
 

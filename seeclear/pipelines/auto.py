@@ -19,7 +19,7 @@ def load_pipeline(name_or_path: str | os.PathLike[str], **kwargs: Any) -> SeeCle
     Raises:
         ValueError: there is no such pipeline, or it is none of this package's.
     """
-    location = locate(name_or_path)
+    location = locate(name_or_path, "name_or_path")
     name = DiffusionPipeline.load_config(location)["_class_name"]
     if name not in PIPELINES:
         raise ValueError(f"`name_or_path` {str(name_or_path)!r} holds a {name}; it must be one of {sorted(PIPELINES)}")

@@ -19,8 +19,8 @@ from seeclear import {name}  # noqa: E402, F401
 Pipeline = TypeVar("Pipeline", bound="ShippedPipeline")
 
 
-def locate(name_or_path: str | os.PathLike[str]) -> str:
-    """The folder or Hub id that a folder, a Hub id or the name of shipped weights stands for.
+def locate(name_or_path: str | os.PathLike[str], argument: str = "pretrained_model_name_or_path") -> str:
+    """The folder or Hub id that a folder, a Hub id or the name of shipped weights stands for, given as `argument`.
 
     Raises:
         ValueError: there is no such folder, and the name is neither a shipped model nor of the form of a Hub id.
@@ -32,10 +32,7 @@ def locate(name_or_path: str | os.PathLike[str]) -> str:
     if name in shipped:
         return str(SHIPPED_WEIGHTS / name)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise ValueError(
-            f"`pretrained_model_name_or_path` is {name!r}; "
-            f"it must be a folder, a Hub id (owner/name) or one of {shipped}"
-        )
+        raise ValueError(f"`{argument}` is {name!r}; it must be a folder, a Hub id (owner/name) or one of {shipped}")
     return name
 
 

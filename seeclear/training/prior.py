@@ -38,7 +38,7 @@ def set_prior(pipeline: SeeClearPipeline, name_or_path: str | os.PathLike[str]) 
         ValueError: there is no such lens, it was trained with another distiller than the pipeline's, or it does not
             fit the pipeline (`check_prior`).
     """
-    location = locate(name_or_path)
+    location = locate(name_or_path, "prior")
     distiller = None
     if (Path(location) / SemanticLens.config_name).is_file():
         lens = SemanticLens.from_pretrained(location, dtype=torch.float32)

@@ -154,6 +154,9 @@ def test_modules_are_put_on_a_trained_plain_network_and_change_nothing_at_first(
         launch(folder, "unfit", *PLAIN, model=broad)
     message = capfd.readouterr().err.splitlines()[-1]
     assert "`start_from` has `" in message and "for which there is no place: (32" in message
+    with pytest.raises(SystemExit, match="2"):
+        launch(folder, "unfit", *PLAIN, model=[*broad[:-1], "nowhere"])
+    assert "`start_from` is 'nowhere'; it must be a folder" in capfd.readouterr().err.splitlines()[-1]
 
 
 def test_wrong_arguments_end_in_one_line(folder: Path, whole_run: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -223,7 +223,7 @@ def test_load_pipeline_takes_the_class_that_was_saved(tmp_path: Path, monkeypatc
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline", "_diffusers_version": "0.40.0"}')
     with pytest.raises(ValueError, match="holds a FluxPipeline; it must be one of"):
         load_pipeline(tmp_path)
-    with pytest.raises(ValueError, match="'no-such-model'.*seeclear-tiny"):
+    with pytest.raises(ValueError, match="`name_or_path` is 'no-such-model'.*seeclear-tiny"):
         load_pipeline("no-such-model")
 
 

@@ -192,5 +192,5 @@ def test_wrong_priors_are_named(
         set_prior(pipe, tmp_path / "twice")
     with pytest.raises(ValueError, match="'seeclear-tiny', a SeeClearPipeline; it must be a SemanticLens"):
         set_prior(pipe, "seeclear-tiny")
-    with pytest.raises(ValueError, match="'no-such-lens'"):
+    with pytest.raises(ValueError, match="`prior` is 'no-such-lens'"):
         set_prior(pipe, "no-such-lens")
