@@ -60,6 +60,7 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
     if args.preset not in PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(PRESETS)}")
     preset = PRESETS[args.preset]
+    use = {"clip_length": args.num_frames}
 
     with making or nullcontext():
         if args.distiller is None:
@@ -70,8 +71,9 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
     if args.start_from is not None and making is None:
         trained = SeeClearPipeline.from_pretrained(locate(args.start_from, "start_from"), dtype=torch.float32)
         take_over(components["pixel_condenser"], trained.pixel_condenser)
+        use = {name: trained.config[name] for name in ("clip_length", "clip_overlap", "default_num_inference_steps")}
     scheduler = BlurringResShiftScheduler(**preset["scheduler"])
-    return SeeClearPipeline(**components, scheduler=scheduler, clip_length=args.num_frames)
+    return SeeClearPipeline(**components, scheduler=scheduler, **use)
 
 
 def pixel_loss(args: argparse.Namespace, prediction: Tensor, x0: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -230,8 +231,14 @@ def test_a_deeper_condenser_starts_from_a_trained_one(folder: Path, whole_run: s
     config = json.loads((folder / "condenser.json").read_text())
     (folder / "deeper.json").write_text(json.dumps(config | {"refinement_blocks": 1, "fine_channels": 8}))
     model = ["--preset", "tiny", "--condenser_config", "deeper.json", "--distiller", whole_run]
-    run = launch(folder, "deeper", "--start_from", whole_run, "--learning_rate", "0", model=model)
+    shutil.copytree(folder / whole_run, folder / "longer", ignore=shutil.ignore_patterns("checkpoint-*"))
+    index = folder / "longer" / "model_index.json"
+    in_use = json.loads(index.read_text()) | {"clip_length": 7, "clip_overlap": 1}
+    index.write_text(json.dumps(in_use))
+    run = launch(folder, "deeper", "--start_from", "longer", "--learning_rate", "0", model=model)
     assert run.returncode == 0, run.stderr
+    made = json.loads((folder / "deeper" / "model_index.json").read_text())
+    assert [made[name] for name in ("clip_length", "clip_overlap")] == [7, 1]  # not as long as a training clip
     before, after = (weights(folder, output, "pixel_condenser") for output in (whole_run, "deeper"))
     assert all(torch.equal(after[name], value) for name, value in before.items())
     added = {name.rsplit(".", 1)[0] for name in after if name not in before}
