@@ -6,7 +6,7 @@ sH / 2^k x sW / 2^k with k = `wavelet_levels`; each further level halves it), K 
 segmentation features. Frames of a clip are images of one batch inside, (B*F, C, H, W).
 
     [DWT(y), DWT(u_t)] -> conv -> encoder levels -> middle -> decoder levels -> refinement -> conv -> inverse DWT
-                                     | LL goes down; LH, HL, HH skip |            -> fine level -> + y = x0
+                                     | LL goes down; LH, HL, HH skip |                        -> + y = x0
 """
 
 from collections.abc import Iterator
@@ -160,26 +160,6 @@ class WaveletUp(nn.Module):
         return haar_idwt(self.conv(hidden_states) + low, high)
 
 
-class FineLevel(nn.Module):
-    """Residual blocks one level above the wavelet grid, at twice its size: what they add to the residual there is no
-    longer made position by position out of one grid cell, so that texture runs on from cell to cell.
-    """
-
-    def __init__(self, channels_below: int, channels: int, blocks: int) -> None:
-        super().__init__()
-        self.up = nn.Conv2d(channels_below, 4 * channels, 1)
-        self.conv_in = nn.Conv2d(24, channels, 3, padding=1)
-        self.blocks = nn.Sequential(*[ConvBlock(channels) for _ in range(blocks)])
-        self.conv_out = zero_init(nn.Conv2d(channels, 12, 3, padding=1))
-
-    def forward(self, below: Tensor, bands: Tensor) -> Tensor:
-        """`below` (N, C, H, W) of the grid, `bands` (N, 24, 2H, 2W), those of y and of u_t -> what is added to those
-        of the residual, (N, 12, 2H, 2W).
-        """
-        hidden_states = inverse_wavelet_packet(self.up(below), 1) + self.conv_in(bands)
-        return self.conv_out(F.silu(self.blocks(hidden_states)))
-
-
 class PixelCondenser(ModelMixin, ConfigMixin):
     """Denoises a clip in wavelet space: state, LR frames at HR size and semantics in, estimate of the clean frames
     out.
@@ -195,8 +175,6 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         middle_layers: residual blocks in the middle.
         refinement_blocks: residual blocks at the wavelet grid between the decoder and the last convolution. They know
             no timestep and no semantics, and cost little beside a level.
-        fine_channels: channels of a level at twice the wavelet grid's size, after the refinement; 0 for none.
-        fine_blocks: residual blocks in it, of the same kind.
         window_size: side of an attention window; channel attention uses twice that.
         self_attention: for every level, whether its encoder has self-attention and its decoder channel attention
             beside InCAM.
@@ -217,8 +195,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         motion_reach: of how many frames before, and of how many after.
 
     Raises:
-        ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`,
-            `motion_reach` is below 1, or `fine_channels` is negative or without wavelets.
+        ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`, or
+            `motion_reach` is below 1.
     """
 
     _supports_gradient_checkpointing = True
@@ -251,8 +229,6 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         motion_compensation: bool = False,
         motion_reach: int = 1,
         refinement_blocks: int = 0,
-        fine_channels: int = 0,
-        fine_blocks: int = 3,
     ) -> None:
         super().__init__()
         if clip_semantics and not frame_semantics:
@@ -272,10 +248,6 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             )
         if motion_reach < 1:
             raise ValueError(f"`motion_reach` is {motion_reach}; it must be at least 1")
-        if fine_channels < 0 or (fine_channels and wavelet_levels < 1):
-            raise ValueError(
-                f"`fine_channels` is {fine_channels}; it must be 0, or positive with `wavelet_levels` of at least 1"
-            )
 
         wave_channels = 3 * 4**wavelet_levels
         self.time_proj = Timesteps(channels[0], flip_sin_to_cos=True, downscale_freq_shift=0)
@@ -325,7 +297,6 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         self.conv_out = zero_init(
             nn.Conv2d(channels[0], wave_channels, 3, padding=1)
         )  # an untrained network returns y
-        self.fine = FineLevel(channels[0], fine_channels, fine_blocks) if fine_channels else None
 
         self.token_proj = nn.Linear(semantic_token_dim, token_dim) if frame_semantics else None
         self.clip_token_proj = nn.Linear(semantic_token_dim, token_dim) if clip_semantics else None
@@ -467,10 +438,6 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         # 4. back to pixels
         refined = self.refinement(self.conv_norm_out(sample))
         residual = self.conv_out(F.silu(refined))
-        if self.fine is not None:
-            fine_bands = torch.cat([wavelet_packet(x.flatten(0, 1), 1) for x in (y, hidden_states)], dim=1)
-            residual = inverse_wavelet_packet(residual, levels - 1) + self.fine(refined, fine_bands.to(refined))
-            levels = 1
         residual = self.config.residual_scale * inverse_wavelet_packet(residual, levels)
         output = y + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames).to(y.dtype)
 

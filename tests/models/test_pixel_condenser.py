@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from seeclear.models import PRESETS, PixelCondenser, SemanticDistiller, SizeRequirement, build_components
-from seeclear.models.pixel_condenser import FineLevel
 from seeclear.resize import imresize
 
 SWITCHES = ("frame_semantics", "multi_frame_attention", "clip_semantics", "texture_memory")
@@ -50,32 +49,6 @@ def condenser(small_condenser_config: dict[str, Any], randomize: Callable[..., n
 def test_untrained_network_returns_y(small_condenser_config: dict[str, Any]) -> None:
     inputs = _inputs()
     assert torch.equal(PixelCondenser(**small_condenser_config)(**inputs).sample, inputs["low_res"])
-
-
-def test_untrained_fine_level_adds_nothing(small_condenser_config: dict[str, Any], condenser: PixelCondenser) -> None:
-    model = PixelCondenser(**small_condenser_config, fine_channels=8, fine_blocks=2).eval()
-    loaded = model.load_state_dict(condenser.state_dict(), strict=False)
-    assert loaded.missing_keys and all(key.startswith("fine.") for key in loaded.missing_keys)
-    inputs = _inputs()
-    before = condenser(**inputs).sample
-    assert torch.equal(model(**inputs).sample, before)
-    assert model.fine is not None
-    nn.init.normal_(model.fine.conv_out.weight)
-    assert ((model(**inputs).sample - before).abs() > 1e-6).float().mean() > 0.9
-
-
-def test_fine_level_sees_y_and_the_state_below_the_cells_of_the_grid(randomize: Callable[..., nn.Module]) -> None:
-    level = FineLevel(16, 8, blocks=1)
-    randomize(level)
-    below, bands = torch.zeros(1, 16, 8, 8), torch.randn(1, 24, 16, 16)
-    nn.init.zeros_(level.up.bias)  # its inverse transform is a pattern of cells
-    moved = bands.roll(1, dims=-1)  # by half a cell
-    torch.testing.assert_close(level(below, moved)[..., 8:-4], level(below, bands)[..., 7:-5])
-    for part in range(2):  # y, u_t
-        other = bands.clone()
-        other[:, 12 * part : 12 * part + 12] = 0
-        assert not torch.allclose(level(below, other), level(below, bands))
-    assert not torch.allclose(level(torch.ones_like(below), bands), level(below, bands))
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -311,10 +284,6 @@ def test_errors_name_the_argument(condenser: PixelCondenser, small_condenser_con
         PixelCondenser(**small_condenser_config | {"channels": (16, 20, 32)})
     with pytest.raises(ValueError, match="`self_attention`"):
         PixelCondenser(**small_condenser_config | {"self_attention": (True,)})
-    with pytest.raises(ValueError, match="`fine_channels` is -8"):
-        PixelCondenser(**small_condenser_config | {"fine_channels": -8})
-    with pytest.raises(ValueError, match="`fine_channels` is 8.*`wavelet_levels`"):
-        PixelCondenser(**small_condenser_config | {"fine_channels": 8, "wavelet_levels": 0})
 
 
 def _count(*models: nn.Module) -> int:
