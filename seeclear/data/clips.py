@@ -24,8 +24,9 @@ class ClipPair(TypedDict):
 
 
 class ClipSample(ClipPair):
-    """With its `place`, int64 (9,): index of the source, first frame, frame step; top and left of the crop in the
-    augmented low-resolution frame; whether it is mirrored horizontally, vertically, transposed, reversed in time.
+    """With its `place`, int64 (9,): index of the source, first frame, frame step (0: the same frame all through); top
+    and left of the crop in the augmented low-resolution frame; whether it is mirrored horizontally, vertically,
+    transposed, reversed in time.
     """
 
     place: Tensor
@@ -76,6 +77,8 @@ class ClipDataset(Dataset[ClipSample]):
         texture_candidates: crops to choose from; of more than one, the one with most `texture` in the middle frame is
             taken. Many crops of real videos are flat and teach nothing.
         texture_probability: the share of the samples in which there is such a choice; the others take the first crop.
+        still_probability: the share of the samples that show one frame all through, as a camera on a tripod does: the
+            other frames say nothing more.
     """
 
     MARGIN = 4
@@ -95,6 +98,7 @@ class ClipDataset(Dataset[ClipSample]):
         cut_threshold: float = 48.0,
         texture_candidates: int = 1,
         texture_probability: float = 1.0,
+        still_probability: float = 0.0,
     ) -> None:
         for name, value in [
             ("clip_length", clip_length),
@@ -105,8 +109,9 @@ class ClipDataset(Dataset[ClipSample]):
         ]:
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1, but is {value}.")
-        if not 0 <= texture_probability <= 1:
-            raise ValueError(f"`texture_probability` must be in [0, 1], but is {texture_probability}.")
+        for name, share in [("texture_probability", texture_probability), ("still_probability", still_probability)]:
+            if not 0 <= share <= 1:
+                raise ValueError(f"`{name}` must be in [0, 1], but is {share}.")
         if not sources:
             raise ValueError("`sources` must hold at least one source, but is empty.")
         for source in sources:
@@ -133,6 +138,7 @@ class ClipDataset(Dataset[ClipSample]):
         self.num_samples, self.seed, self.max_frame_step = num_samples, seed, max_frame_step
         self.cut_threshold = cut_threshold
         self.texture_candidates, self.texture_probability = texture_candidates, texture_probability
+        self.still_probability = still_probability
 
     def __len__(self) -> int:
         return self.num_samples
@@ -152,10 +158,11 @@ class ClipDataset(Dataset[ClipSample]):
         source = self.sources[index]
         gaps = self.clip_length - 1
         max_step = min(self.max_frame_step, (len(source) - 1) // gaps) if gaps else 1
-        step = int(rng.integers(1, max_step + 1))
+        still = self.still_probability > 0 and rng.random() < self.still_probability
+        step = 0 if still else int(rng.integers(1, max_step + 1))
         start = int(rng.integers(0, len(source) - gaps * step))
         augmentation = draw_augmentation(rng)
-        frames = augment(source.frames(start, self.clip_length, step), *augmentation)
+        frames = augment(self._frames(source, start, step), *augmentation)
         top, left = self._draw_crop(frames, rng)
 
         block, slices = [], []
@@ -171,10 +178,16 @@ class ClipDataset(Dataset[ClipSample]):
         if own_low_res is None:
             low_res = degrade(with_margin, self.degradation, rng)[..., slices[0], slices[1]].contiguous()
         else:
-            small = augment(own_low_res.frames(start, self.clip_length, step), *augmentation)
+            small = augment(self._frames(own_low_res, start, step), *augmentation)
             low_res = _to_tensor(small[:, top : top + self.crop_size, left : left + self.crop_size])
         place = torch.tensor([index, start, step, top, left, *augmentation], dtype=torch.int64)
         return {"low_res": low_res, "ground_truth": ground_truth, "place": place}
+
+    def _frames(self, source: Source, start: int, step: int) -> Frames:
+        """The frames of a sample (F, H, W, 3); with `step` 0 the first one all through."""
+        if step > 0:
+            return source.frames(start, self.clip_length, step)
+        return np.repeat(source.frames(start, 1), self.clip_length, axis=0)
 
     def _draw_crop(self, frames: Frames, rng: np.random.Generator) -> tuple[int, int]:
         """The top and the left of a crop of frames (F, H, W, 3), in low-resolution pixels."""

@@ -172,6 +172,12 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         help="draw so many crops and take the one with most detail; 1 takes any",
     )
     add("--texture_probability", type=float, default=1.0, help="how often crops are so chosen")
+    add(
+        "--still_probability",
+        type=float,
+        default=0.0,
+        help="the share of the clips that show one frame all through, as a camera on a tripod does",
+    )
     add("--resolution", type=int, default=192, help="height and width of the HR crops in pixels, a multiple of 4")
     add(
         "--num_frames",

@@ -128,13 +128,13 @@ class LensSemantics(SemanticsCache):
         """What moves between the frames `pixels` (F, 3, H, W) in [0, 1] of a sample, (1, pairs, 2, h', w')."""
         numbers, pairs = self._frame_numbers(place, len(pixels)), neighbor_pairs(len(pixels))
         source = self.sources[place[0]]
-        keys = {(place[0], numbers[i], numbers[j]): (i, j) for i, j in pairs}
+        keys = [(place[0], numbers[i], numbers[j]) for i, j in pairs]  # all the same where one frame stands still
         if self.motion_store is not None:
-            for key in keys.keys() - self._moved.keys():
+            for key in set(keys) - self._moved.keys():
                 stored = self.motion_store.load(source, *key[1:])
                 if stored is not None:
                     self._moved[key] = stored[0]
-        missing = {key: pair for key, pair in keys.items() if key not in self._moved}
+        missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in self._moved}
         if missing:
             grey = MotionHead.shrink(pixels, features).mean(dim=1, keepdim=True)
             first, second = (grey[list(one)] for one in zip(*missing.values(), strict=True))

@@ -70,8 +70,8 @@ def build_data(args: argparse.Namespace, num_frames: int, num_samples: int) -> T
 
     Args:
         args: the script's arguments: `train_data_dir`, `data_config`, `data_root`, `resolution`, `cache_data`,
-            `seed`, `degradation`, `max_frame_step`, `texture_candidates`, `texture_probability`, `validation_data`,
-            `validation_frames`, `validation_max_clips`.
+            `seed`, `degradation`, `max_frame_step`, `texture_candidates`, `texture_probability`, `still_probability`,
+            `validation_data`, `validation_frames`, `validation_max_clips`.
         num_frames: in a training sample.
         num_samples: how many samples the whole run takes.
 
@@ -103,6 +103,7 @@ def build_data(args: argparse.Namespace, num_frames: int, num_samples: int) -> T
         max_frame_step=args.max_frame_step,
         texture_candidates=args.texture_candidates,
         texture_probability=args.texture_probability,
+        still_probability=args.still_probability,
     )
     shares = sorted(zip((s.name for s in sources), clips.probabilities.tolist(), strict=True), key=lambda s: -s[1])
     validation = ValidationClips(validation_paths, max_frames=args.validation_frames, scale=SCALE)

@@ -119,10 +119,11 @@ class PriorFrames:
             size: height and width of the crop in LR pixels.
 
         Returns:
-            uint8 (F, 3, s * height, s * width); None for a photograph.
+            uint8 (F, 3, s * height, s * width); None for a photograph, and for one frame all through: the
+            video is restored with what its other frames show.
         """
         index, start, step, top, left, *augmentation = place
-        if isinstance(self.sources[index], Photo):
+        if isinstance(self.sources[index], Photo) or step == 0:
             return None
         if index not in self._files:
             self._files[index] = safe_open(self.path(index), framework="np")

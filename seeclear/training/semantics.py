@@ -172,7 +172,7 @@ class SemanticsCache:
         return frames[::-1] if place[8] else frames
 
     def _distil(self, source: int, frames: list[int]) -> None:
-        for frame in frames:
+        for frame in dict.fromkeys(frames):
             stored = None if self.store is None else self.store.load(self.sources[source], frame)
             if stored is not None:
                 self._kept[source, frame] = stored

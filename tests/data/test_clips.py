@@ -12,6 +12,7 @@ from seeclear.data import (
     BicubicDegradation,
     ClipDataset,
     Degradation,
+    FrameFolder,
     GaussianDegradation,
     RealWorldDegradation,
     ValidationClips,
@@ -141,6 +142,41 @@ def test_frame_steps_up_to_the_largest_that_fits() -> None:
     assert steps == {1, 2, 3}
 
 
+def test_still_clips_show_one_frame_all_through() -> None:
+    """In high and low resolution, the frame that `place` names; without them a seed's samples are what they were."""
+    source = ArraySource(noise())
+    options = {"clip_length": 3, "crop_size": 8, "num_samples": 40, "cut_threshold": 255.0}
+    data = ClipDataset([source], still_probability=0.5, **options)
+    samples = [data[i] for i in range(40)]
+    still = [sample for sample in samples if sample["place"][2] == 0]
+    assert 10 < len(still) < 30
+    for sample in samples:
+        for clip in (sample["ground_truth"], sample["low_res"]):
+            assert all(torch.equal(frame, clip[0]) for frame in clip[1:]) == (sample["place"][2] == 0)
+    for sample in still:
+        _, start, _, top, left, *augmentation = sample["place"].tolist()
+        frame = augment(source.array[start : start + 1], *map(bool, augmentation))
+        crop = frame[0, 4 * top : 4 * top + 32, 4 * left : 4 * left + 32]
+        np.testing.assert_array_equal(sample["ground_truth"][2].permute(1, 2, 0), crop)
+    assert {int(sample["place"][1]) for sample in still} >= {
+        0,
+        len(source) - 1,
+    }  # the last frame, too, can stand still
+    plain, none = ClipDataset([source], **options), ClipDataset([source], still_probability=0.0, **options)
+    assert all(torch.equal(plain[i]["place"], none[i]["place"]) and plain[i]["place"][2] == 1 for i in range(10))
+
+
+def test_still_clips_of_data_with_their_own_low_resolution(tmp_path: Path) -> None:
+    for name, scale in (("hr", 4), ("lr", 1)):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.fromarray(np.full((16 * scale, 20 * scale, 3), 60 * i, np.uint8)).save(tmp_path / name / f"{i}.png")
+    source = FrameFolder(tmp_path / "hr", low_res=FrameFolder(tmp_path / "lr"))
+    sample = ClipDataset([source], clip_length=2, crop_size=8, still_probability=1.0)[0]
+    level = 60 * int(sample["place"][1])
+    assert sample["low_res"].unique().tolist() == sample["ground_truth"].unique().tolist() == [level]
+
+
 def test_scene_cuts_are_avoided() -> None:
     film = np.zeros((8, 16, 16, 3), np.uint8)
     film[5:] = 200
@@ -162,6 +198,7 @@ def test_scene_cuts_are_avoided() -> None:
         ({"degradation": BicubicDegradation(2)}, "scale 2"),
         ({"texture_candidates": 0}, "texture_candidates"),
         ({"texture_probability": 1.5}, "texture_probability"),
+        ({"still_probability": -0.1}, "still_probability"),
     ],
 )
 def test_bad_arguments(options: dict, message: str) -> None:

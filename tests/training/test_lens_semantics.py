@@ -78,21 +78,30 @@ def test_masks_and_features_lie_where_the_crop_shows_them(sources: list[FrameFol
     assert distiller.frames <= 8  # every frame once
 
 
-@pytest.mark.parametrize("backwards", [0, 1])
+@pytest.mark.parametrize(("step", "backwards"), [(1, 0), (1, 1), (0, 0)])
 def test_masks_know_what_moves_as_in_use(
-    backwards: int, small_distiller_config: dict[str, Any], randomize: Callable[..., nn.Module], tmp_path: Path
+    step: int,
+    backwards: int,
+    small_distiller_config: dict[str, Any],
+    randomize: Callable[..., nn.Module],
+    tmp_path: Path,
 ) -> None:
-    """A distiller with motion: what a whole frame's crop gets is what the distiller says of the clip."""
+    """A distiller with motion: what a whole frame's crop gets is what the distiller says of the clip, one that stands
+    still (`step` 0) included.
+    """
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 200, (96, 128, 3))
     for i in range(6):
         Image.fromarray(np.roll(scene, 4 * i, 1).astype(np.uint8)).save(tmp_path / f"{i}.png")
     distiller = randomize(SemanticDistiller(**small_distiller_config, motion=True)).eval()
     source = FrameFolder(tmp_path)
-    frames = torch.from_numpy(source.frames(1, 4).copy()).permute(0, 3, 1, 2).float() / 255
+    frames = (
+        torch.from_numpy(source.frames(1, 4)[[0, 0, 0, 0] if step == 0 else [0, 1, 2, 3]]).permute(0, 3, 1, 2).float()
+        / 255
+    )
     low_res = to_uint8(imresize(frames, scale=0.25)).float()[None] / 127.5 - 1
     low_res = low_res.flip(1) if backwards else low_res
-    place = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, backwards]])
+    place = torch.tensor([[0, 1, step, 0, 0, 0, 0, 0, backwards]])
     provider = LensSemantics(distiller, [source], grid=2)
     given, again = (provider.semantics(low_res, place) for _ in range(2))
     assert torch.equal(given["clip_masks"], again["clip_masks"])

@@ -71,6 +71,12 @@ def test_frame_steps(folder: Path) -> None:
     assert {int(place[2]) for place in places} == {1, 2, 3}  # type: ignore[index]
 
 
+def test_still_clips(folder: Path) -> None:
+    for probability, steps in (("0", {1}), ("1", {0})):
+        built = data(folder, "--still_probability", probability)
+        assert {int(built.dataset[i]["place"][2]) for i in range(10)} == steps  # type: ignore[index]
+
+
 def test_a_crop_is_a_multiple_of_the_scale(folder: Path) -> None:
     with pytest.raises(ValueError, match="`resolution` is 30; it must be a positive multiple of 4"):
         data(folder, "--resolution", "30")

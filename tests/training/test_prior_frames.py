@@ -121,7 +121,7 @@ def test_videos_are_restored_once_and_as_in_use(
     assert PriorFrames(tmp_path / "kept", pipe, [source], BicubicDegradation()).folder != frames.folder
 
 
-def test_y_is_cut_from_them_and_photographs_are_restored_as_crops(
+def test_y_is_cut_from_them_while_photographs_and_still_clips_are_restored_as_crops(
     pipe: SemanticLensPipeline, source: FrameFolder, tmp_path: Path
 ) -> None:
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "photo.png")
@@ -132,7 +132,7 @@ def test_y_is_cut_from_them_and_photographs_are_restored_as_crops(
     model = Doubling()
     prior = TrainingPrior(model, SemanticsCache(pipe.semantic_distiller, [source, photo]), 1, frames=frames)
     low_res = torch.rand(3, 2, 3, 4, 6) * 2 - 1
-    places = torch.tensor([[1, 0, 1, 0, 0, 0, 0, 0, 0], [0, 2, 1, 1, 3, 0, 0, 0, 0], [1, 3, 1, 0, 0, 0, 0, 0, 0]])
+    places = torch.tensor([[1, 0, 1, 0, 0, 0, 0, 0, 0], [0, 2, 1, 1, 3, 0, 0, 0, 0], [0, 3, 0, 0, 0, 0, 0, 0, 0]])
     y = prior(low_res, places)
     assert y.dtype == torch.float32 and model.seen == [2]
     assert torch.equal(y[[0, 2]], 2 * nn.functional.interpolate(low_res[[0, 2]], scale_factor=(1, 4, 4)))

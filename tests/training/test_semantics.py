@@ -113,7 +113,8 @@ def test_frames_are_distilled_when_they_are_needed() -> None:
     distiller = Looking()
     cache = SemanticsCache(distiller, [ArraySource(frames), ArraySource(frames)])
     low_res = torch.zeros(1, 2, 3, 8, 8)
-    for place, calls in (((0, 1, 2), 2), ((0, 3, 1), 3), ((0, 1, 3), 3), ((1, 1, 2), 5)):  # source, start, step
+    places = ((0, 1, 2), (0, 3, 1), (0, 1, 3), (1, 1, 2), (0, 5, 0))  # source, start, step; 0: one frame all through
+    for place, calls in zip(places, (2, 3, 3, 5, 6), strict=True):
         cache(low_res, torch.tensor([[*place, 0, 0, 0, 0, 0, 0]]))
         assert len(distiller.calls) == calls
 
