@@ -21,21 +21,29 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seeclear import PixelCondenser, SemanticLens
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-SCRIPTS: dict[str, tuple[str, type[PixelCondenser] | type[SemanticLens]]] = {
-    "train_seeclear.py": ("condenser", PixelCondenser),
-    "train_semantic_lens.py": ("lens", SemanticLens),
-}
-"""What each script trains: its name in plans and arguments, and its class."""
-FOLDERS = {"condenser": "pixel_condenser", "lens": "semantic_lens"}
 TIMED_STEPS = 40
 
 
-def trained_by(plan: Mapping[str, Any]) -> tuple[str, str, type[PixelCondenser] | type[SemanticLens]]:
+class Trained(NamedTuple):
+    """What a script trains: its name in plans and arguments, its folder in a pipeline, and its class."""
+
+    name: str
+    folder: str
+    kind: type[PixelCondenser] | type[SemanticLens]
+
+
+SCRIPTS = {
+    "train_seeclear.py": Trained("condenser", "pixel_condenser", PixelCondenser),
+    "train_semantic_lens.py": Trained("lens", "semantic_lens", SemanticLens),
+}
+
+
+def trained_by(plan: Mapping[str, Any]) -> tuple[str, Trained]:
     """The script of a plan, and what it trains.
 
     Raises:
@@ -44,7 +52,7 @@ def trained_by(plan: Mapping[str, Any]) -> tuple[str, str, type[PixelCondenser] 
     script = plan.get("script", "train_seeclear.py")
     if script not in SCRIPTS:
         raise ValueError(f"`script` is {script!r}; it may be one of {', '.join(SCRIPTS)}")
-    return script, *SCRIPTS[script]
+    return script, SCRIPTS[script]
 
 
 def options(arguments: Mapping[str, Any]) -> list[str]:
@@ -75,12 +83,17 @@ def run(command: Sequence[str], log: Path) -> None:
 
 def train_arm(args: argparse.Namespace, plan: Mapping[str, Any], name: str) -> tuple[int, float]:
     """Trains an arm for `args.minutes`: its steps, and the seconds of one."""
-    script, network, _ = trained_by(plan)
+    script, network = trained_by(plan)
     arm, folder = plan["arms"][name], args.output_dir / name
     configuration = args.output_dir / f"{name}.json"
-    configuration.write_text(json.dumps(arm.get(network, {})), encoding="utf-8")
-    given = {f"{network}_config": configuration, "data_root": args.data_root, "logging_steps": 1, "seed": args.seed}
-    if args.perceptual_weights is not None and network == "condenser":
+    configuration.write_text(json.dumps(arm.get(network.name, {})), encoding="utf-8")
+    given = {
+        f"{network.name}_config": configuration,
+        "data_root": args.data_root,
+        "logging_steps": 1,
+        "seed": args.seed,
+    }
+    if args.perceptual_weights is not None and network.name == "condenser":
         given["lpips_weights_path"] = args.perceptual_weights
     given |= plan["arguments"] | arm.get("arguments", {})
 
@@ -108,7 +121,7 @@ def measure_arm(args: argparse.Namespace, plan: Mapping[str, Any], name: str) ->
     found = args.output_dir / f"{name}-evaluation.json"
     metrics = ["psnr", "frame-difference"] + (["lpips-vgg"] if args.perceptual_weights is not None else [])
     chosen = {"model": args.output_dir / name, "frames": args.frames, "metrics": ",".join(metrics)}
-    if trained_by(plan)[1] == "condenser":
+    if trained_by(plan)[1].name == "condenser":
         chosen["steps"] = 1
     if args.perceptual_weights is not None:
         chosen |= {"perceptual-weights": args.perceptual_weights, "stride": 5}
@@ -170,8 +183,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         record = args.output_dir / f"{name}-result.json"
         if not record.exists():
             steps, seconds = train_arm(args, plan, name)
-            _, network, kind = trained_by(plan)
-            parameters = kind.from_pretrained(args.output_dir / name / FOLDERS[network]).num_parameters()
+            network = trained_by(plan)[1]
+            parameters = network.kind.from_pretrained(args.output_dir / name / network.folder).num_parameters()
             figures = measure_arm(args, plan, name)
             result = {"parameters": parameters, "steps": steps, "seconds": seconds, **figures}
             record.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

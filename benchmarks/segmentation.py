@@ -15,7 +15,7 @@ the mean IoU with the best token, whoever else has it. With `--condenser` the ti
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -74,7 +74,7 @@ def shares(model: str) -> dict[str, float]:
     return {"distilling": distilling, "condensing": condensing, "share": distilling / condensing}
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_root", type=Path, help="the folder with frames and masks")
     parser.add_argument("--instance_list", type=Path, default="examples/configs/reference_instances.json")
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--refine", action="store_true", help="refine the masks, as `seeclear segment` does")
     parser.add_argument("--condenser", help="a pipeline whose times are measured")
     parser.add_argument("--output", type=Path, help="write the figures to this JSON file")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if (args.clips or args.several) and args.data_root is None:
         parser.error("--clips and --several need --data_root")
     keep_freed_memory()

@@ -117,7 +117,7 @@ def test_a_plan_of_semantic_lens(
 def test_the_plans_can_be_run(paired_runs: ModuleType, name: str, load_script: Callable[[str], ModuleType]) -> None:
     root = Path(__file__).parents[2]
     plan = json.loads((root / "benchmarks" / f"{name}.json").read_text())
-    script, network, _ = paired_runs.trained_by(plan)
+    script, network = paired_runs.trained_by(plan)
     parse = load_script(f"examples/{script}").parse_arguments
     for arm in plan["arms"].values():
         words = paired_runs.options(plan["arguments"] | arm.get("arguments", {}))
@@ -125,7 +125,7 @@ def test_the_plans_can_be_run(paired_runs: ModuleType, name: str, load_script: C
             words += ["--lpips_weights_path", "W"]
         args = parse(["--max_train_steps", "1", *words, "--data_root", "D", "--output_dir", "O"])
         assert (root / args.data_config).is_file()
-        if network == "condenser":
+        if network.name == "condenser":
             PixelCondenser(**PRESETS[args.preset]["pixel_condenser"] | arm.get("condenser", {}))
         else:
             lens = LENS_PRESETS[args.preset]["semantic_lens"] | arm.get("lens", {})
