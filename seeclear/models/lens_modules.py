@@ -225,7 +225,7 @@ class GlobalPerspectiveShifter(nn.Module):
     def forward(self, hidden_states: Tensor, modulation: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """`hidden_states` (N, C, H, W), `modulation` as above, and what samples it: [`sampling_matrix`] to H and W."""
         gamma, beta = sample_maps(modulation, rows, columns).permute(0, 3, 1, 2).chunk(2, dim=1)
-        return torch.addcmul(hidden_states + beta, hidden_states, gamma)
+        return torch.addcmul(beta, hidden_states, gamma).add_(hidden_states)
 
 
 class InstanceSemanticEmbedding(nn.Module):

@@ -8,6 +8,7 @@ affine one that most of the picture follows. Flow maps (N, 2, h, w) hold x and y
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -83,17 +84,23 @@ def dense_inverse_search(pictures: Tensor) -> Tensor:
     Settings are those of OpenCV's medium preset, but at the full size, without mean normalization, with patches every
     5th pixel and with twice the weight of smoothness in the refinement (docs/training.md, benchmarks/flow.py).
     """
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    search.setFinestScale(0)
-    search.setUseMeanNormalization(False)
-    search.setPatchStride(5)
-    search.setVariationalRefinementAlpha(40)
-    found = [
-        search.calc(first, second, None)
+
+    def search(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        dis.setFinestScale(0)
+        dis.setUseMeanNormalization(False)
+        dis.setPatchStride(5)
+        dis.setVariationalRefinementAlpha(40)
+        return dis.calc(first, second, None)
+
+    pairs = [
+        pair
         for clip in pictures.cpu().numpy()
         for one, other in ((clip[:-1], clip[1:]), (clip[1:], clip[:-1]))
-        for first, second in zip(one, other, strict=True)
+        for pair in zip(one, other, strict=True)
     ]
+    with ThreadPoolExecutor(2) as pool:  # one search alone keeps a second core half busy
+        found = list(pool.map(search, *zip(*pairs, strict=True)))
     shape = (len(pictures), 2, pictures.shape[1] - 1)
     return torch.from_numpy(np.stack(found).transpose(0, 3, 1, 2).copy()).to(pictures.device).unflatten(0, shape)
 

@@ -186,7 +186,7 @@ class PropagationBranch(nn.Module):
         aligned = support
         if flow is not None and neighbor is not None and enlarged is not None and self.fuse_moved is not None:
             aligned, moved = self.compensate(support, flow, neighbor, enlarged)
-            own = own + self.fuse_moved(moved)
+            own = self.fuse_moved(moved).add_(own)
             if keys is not None:
                 there = F.avg_pool2d(flow, PATCH) / PATCH
                 keys = warp(keys.permute(0, 3, 1, 2).float(), there).to(keys.dtype).permute(0, 2, 3, 1)
