@@ -246,9 +246,7 @@ class Job:
             finished = clip.state.next_output
             self.restored += count
             del clip  # it is on the disk: memory for the encoder and for the next clip
-            if self.plan.stream.tile is not None:
-                # large frames may not fit into what is free, which is in pieces, and the encoder has its own; smaller
-                # ones had better keep it, since every page that is given back faults in again
+            if self.plan.stream.tile is not None:  # large frames may not fit into what is free, which is in pieces
                 give_back_memory()
             self._encode_parts(scene, store, finished)
             report()
@@ -281,6 +279,7 @@ class Job:
             if stop > finished:
                 break
             if not path.exists():
+                give_back_memory()  # the encoder has its own
                 frames = (_split(levels) for levels in store.frames(start, stop))
                 write_durably(path, lambda draft, frames=frames: self._encode(draft, frames))  # type: ignore[misc]
             store.forget(before=stop)
