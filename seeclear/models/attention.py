@@ -62,12 +62,16 @@ class ResidualBlock(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """x + conv(ReLU(conv(x))), 3x3, without norm. The last convolution starts at zero: untrained, an identity."""
+    """x + conv(ReLU(conv(x))), 3x3, without norm. The last convolution starts at zero: untrained, an identity.
 
-    def __init__(self, channels: int) -> None:
+    `hidden_channels`: between the two convolutions; None is `channels`.
+    """
+
+    def __init__(self, channels: int, hidden_channels: int | None = None) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = zero_init(nn.Conv2d(channels, channels, 3, padding=1))
+        hidden_channels = channels if hidden_channels is None else hidden_channels
+        self.conv1 = nn.Conv2d(channels, hidden_channels, 3, padding=1)
+        self.conv2 = zero_init(nn.Conv2d(hidden_channels, channels, 3, padding=1))
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         # in place: what is overwritten is needed by no gradient, and passes over memory are what a block costs beside

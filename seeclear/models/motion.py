@@ -82,7 +82,8 @@ def dense_inverse_search(pictures: Tensor) -> Tensor:
     (B, 2, F - 1, 2, h, w).
 
     Settings are those of OpenCV's medium preset, but at the full size, without mean normalization, with patches every
-    5th pixel and with twice the weight of smoothness in the refinement (docs/training.md, benchmarks/flow.py).
+    5th pixel, with fewer steps of descent and of refinement, and with twice the weight of smoothness in the refinement
+    (docs/training.md, benchmarks/flow.py).
     """
 
     def search(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -90,6 +91,8 @@ def dense_inverse_search(pictures: Tensor) -> Tensor:
         dis.setFinestScale(0)
         dis.setUseMeanNormalization(False)
         dis.setPatchStride(5)
+        dis.setGradientDescentIterations(8)
+        dis.setVariationalRefinementIterations(4)
         dis.setVariationalRefinementAlpha(40)
         return dis.calc(first, second, None)
 

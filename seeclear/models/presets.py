@@ -69,7 +69,14 @@ LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior
     "semantic-lens-tiny": {
         # IMAGE is off: flow aligns frames already, and what is left to find did not pay (docs/training.md)
-        "semantic_lens": {"motion_compensation": True, "image": False, "search_radius": 1, "attention_layers": 1},
+        "semantic_lens": {
+            "motion_compensation": True,
+            "hidden_channels": 32,
+            "neighbor_channels": 1,
+            "image": False,
+            "search_radius": 1,
+            "attention_layers": 1,
+        },
         "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],
     },
 }

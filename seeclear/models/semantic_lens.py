@@ -72,8 +72,8 @@ class _Motion:
     """What is moved beside features, filled up to whole patches.
 
     Attributes:
-        enlarged: the enlarged frames (B, F, 3, sH, sW), float32.
-        ordered: each of them as [`subpixels`], (B, H, W, 3, s^2).
+        enlarged: the enlarged frames, N channels of them (B, F, N, sH, sW), float32.
+        ordered: each of them as [`subpixels`], (B, H, W, N, s^2).
         flow: in LR pixels (B, 2, F - 1, 2, H, W), as [`SemanticLens.estimate_flow`] gives it.
     """
 
@@ -86,11 +86,15 @@ class _Motion:
         return flow_to(self.flow, t, before - t), self.enlarged[:, before], self.ordered[t]
 
 
+def _residual_blocks(number: int, channels: int, hidden_channels: int | None) -> nn.Sequential:
+    return nn.Sequential(*[ConvBlock(channels, hidden_channels) for _ in range(number)])
+
+
 class PropagationBranch(nn.Module):
     """One direction of the propagation: what was found out so far is aligned to the next frame and fused with it.
 
-    `sources` is how many features of the frame itself there are beside the aligned ones; `scale` is given with motion
-    compensation.
+    `sources` is how many features of the frame itself there are beside the aligned ones; `scale` and the number of
+    channels N that neighbors are shown in are given with motion compensation.
     """
 
     def __init__(
@@ -98,17 +102,21 @@ class PropagationBranch(nn.Module):
         channels: int,
         sources: int,
         blocks: int,
+        hidden_channels: int | None,
         image: ImplicitMaskedAlignment | None,
         gps: GlobalPerspectiveShifter | None,
         isee: InstanceSemanticEmbedding | None,
         scale: int | None,
+        neighbor_channels: int,
     ) -> None:
         super().__init__()
         self.image, self.gps, self.isee, self.scale = image, gps, isee, scale
-        self.fuse_moved = None if scale is None else nn.Conv2d(3 * scale**2, channels, 3, padding=1, bias=False)
+        self.fuse_moved = (
+            None if scale is None else nn.Conv2d(neighbor_channels * scale**2, channels, 3, padding=1, bias=False)
+        )
         self.fuse_sources = nn.Conv2d(sources * channels, channels, 1)
         self.fuse_aligned = nn.Conv2d(channels, channels, 1, bias=False)
-        self.blocks = nn.Sequential(*[ConvBlock(channels) for _ in range(blocks)])
+        self.blocks = _residual_blocks(blocks, channels, hidden_channels)
 
     def prepare(
         self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int
@@ -136,11 +144,11 @@ class PropagationBranch(nn.Module):
         Args:
             features: of the neighbor (B, C, H, W), taken for C / s^2 maps at HR size.
             flow: from the frame to the neighbor (B, 2, H, W), in LR pixels.
-            neighbor: the neighbor, enlarged, (B, 3, sH, sW), float32.
-            enlarged: the frame itself, enlarged, as [`subpixels`] (B, H, W, 3, s^2), float32.
+            neighbor: the neighbor, enlarged, (B, N, sH, sW), float32.
+            enlarged: the frame itself, enlarged, as [`subpixels`] (B, H, W, N, s^2), float32.
 
         Returns:
-            The features moved (B, C, H, W), and what the neighbor, moved, shows beyond the frame (B, 3 * s^2, H, W).
+            The features moved (B, C, H, W), and what the neighbor, moved, shows beyond the frame (B, N * s^2, H, W).
         """
         scale = self.scale
         assert scale is not None
@@ -173,8 +181,8 @@ class PropagationBranch(nn.Module):
             support: what the branch made of the frame before (B, C, H, W); None at its first frame.
             keys: of the frame before.
             flow: from the frame to the one before, (B, 2, H, W) in LR pixels; None compensates no motion.
-            neighbor: the frame before, enlarged, (B, 3, sH, sW); None as `flow`.
-            enlarged: the frame itself, enlarged, (B, H, W, 3, s^2); None as `flow`.
+            neighbor: the frame before, enlarged, (B, N, sH, sW); None as `flow`.
+            enlarged: the frame itself, enlarged, (B, H, W, N, s^2); None as `flow`.
             rows, columns: what samples the modulation, as [`sampling_matrix`] gives it.
             clip_tokens: (B, K, D).
 
@@ -224,13 +232,16 @@ class SemanticLens(ModelMixin, ConfigMixin):
         gps: global perspective shifter; needs the segmentation features.
         isee: instance-specific semantic embedding encoder; needs the clip tokens.
         multi_frame_attention: self-attention over the frames of the clip.
-        motion_compensation: what the branches take from the frame before, its bicubic enlargement and the features, is
-            moved along the optical flow before IMAGE aligns it, so that IMAGE has to find the rest only. This is done
-            at HR size, features being taken for sub-pixels, since fractions of an LR pixel are what several frames
-            know more about than one.
+        motion_compensation: what the branches take from the frame before, its bicubic enlargement and the
+            features, is moved along the optical flow before IMAGE aligns it, so that IMAGE has to find the rest only.
+            This is done at HR size, features being taken for sub-pixels, since fractions of an LR pixel are what
+            several frames know more about than one.
+        hidden_channels: width of the residual blocks between their convolutions; None is `channels`.
+        neighbor_channels: with motion compensation, 3 shows the enlarged frame before in colour, 1 in grey.
 
     Raises:
-        ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2.
+        ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
+            `neighbor_channels` is neither 1 nor 3.
     """
 
     _supports_gradient_checkpointing = True
@@ -260,8 +271,12 @@ class SemanticLens(ModelMixin, ConfigMixin):
         isee: bool = True,
         multi_frame_attention: bool = True,
         motion_compensation: bool = False,
+        hidden_channels: int | None = None,
+        neighbor_channels: int = 3,
     ) -> None:
         super().__init__()
+        if neighbor_channels not in (1, 3):
+            raise ValueError(f"`neighbor_channels` is {neighbor_channels}; it must be 1 or 3")
         if channels % head_dim or channels % alignment_heads:
             raise ValueError(
                 f"`channels` is {channels}; it must be a multiple of `head_dim` {head_dim} and of `alignment_heads` "
@@ -276,6 +291,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
                 channels,
                 sources,
                 blocks,
+                hidden_channels,
                 ImplicitMaskedAlignment(
                     channels,
                     alignment_heads,
@@ -289,10 +305,11 @@ class SemanticLens(ModelMixin, ConfigMixin):
                 GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
                 InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
                 scale if motion_compensation else None,
+                neighbor_channels,
             )
 
         self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
-        self.extraction = nn.Sequential(*[ConvBlock(channels) for _ in range(extraction_blocks)])
+        self.extraction = _residual_blocks(extraction_blocks, channels, hidden_channels)
         self.backward_branch = branch(1, backward_blocks)
         self.forward_branch = branch(2, forward_blocks)
         self.attention = (
@@ -300,7 +317,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
             if multi_frame_attention
             else None
         )
-        self.reconstruction = nn.Sequential(*[ConvBlock(channels) for _ in range(reconstruction_blocks)])
+        self.reconstruction = _residual_blocks(reconstruction_blocks, channels, hidden_channels)
         self.conv_out = zero_init(nn.Conv2d(channels, 3 * scale**2, 3, padding=1))  # untrained: bicubic
         self.gradient_checkpointing = False
 
@@ -361,6 +378,8 @@ class SemanticLens(ModelMixin, ConfigMixin):
             flow = clip_flow(low_res) if flow is None else flow
             flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
             shown = enlarged.flatten(0, 1).float()
+            if self.config.neighbor_channels == 1:
+                shown = shown.mean(dim=1, keepdim=True)
             if any(padding):
                 shown = F.pad(shown, [self.config.scale * side for side in padding], mode="replicate")
             shown = shown.unflatten(0, (batch_size, num_frames))

@@ -139,6 +139,40 @@ def test_supporting_features_are_compensated(
             assert torch.allclose(lens(clip, **others).sample, with_flow, atol=1e-2) != changes
 
 
+@torch.no_grad()
+def test_neighbors_can_be_shown_in_grey(
+    randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
+) -> None:
+    """As in colour by a network that has the same weights for all three colours, a third each."""
+    torch.manual_seed(0)
+    grey = randomize(SemanticLens(**SMALL, motion_compensation=True, neighbor_channels=1)).eval()
+    colour = SemanticLens(**SMALL, motion_compensation=True).eval()
+    weights = grey.state_dict()
+    for branch in ("backward_branch", "forward_branch"):
+        weights[f"{branch}.fuse_moved.weight"] = weights[f"{branch}.fuse_moved.weight"].repeat(1, 3, 1, 1) / 3
+    colour.load_state_dict(weights)
+    inputs = _inputs(1) | {"low_res": moving_clip(3, 2, 1)}
+    torch.testing.assert_close(grey(**inputs).sample, colour(**inputs).sample, rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="`neighbor_channels` is 2; it must be 1 or 3"):
+        SemanticLens(**SMALL, neighbor_channels=2)
+
+
+@torch.no_grad()
+def test_residual_blocks_can_be_narrow_within(randomize: Callable[..., nn.Module]) -> None:
+    """As a block of full width of whose channels the others say nothing."""
+    whole = randomize(SemanticLens(**SMALL)).eval()
+    narrow = SemanticLens(**SMALL, hidden_channels=6).eval()
+    weights = whole.state_dict()
+    for name in [name for name in weights if name.endswith("conv2.weight")]:
+        weights[name][:, 6:] = 0
+    shapes = {name: value.shape for name, value in narrow.state_dict().items()}
+    narrowed = {name: value[tuple(map(slice, shapes[name]))] for name, value in weights.items()}
+    assert sum(narrowed[name].shape != value.shape for name, value in weights.items()) == 3 * 4  # of four blocks
+    narrow.load_state_dict(narrowed)
+    inputs = _inputs(1)
+    torch.testing.assert_close(narrow(**inputs).sample, whole(**inputs).sample, rtol=1e-4, atol=1e-4)
+
+
 def test_every_frame_informs_every_other(lens: SemanticLens) -> None:
     inputs = _inputs(1, 5)
     expected = lens(**inputs).sample
