@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
 from seeclear.cli import app
+from seeclear.metrics.perceptual import file_hash
 from seeclear.pipelines.loading import SHIPPED_WEIGHTS
 from seeclear.pipelines.memory import choose_clips_and_tile, estimate_peak_bytes
 
@@ -117,6 +118,20 @@ def test_shipped_prior_is_beside_its_distiller() -> None:
     state = lens.semantic_distiller.state_dict()
     assert all(torch.equal(state[name], value) for name, value in star.semantic_distiller.state_dict().items())
     assert star.prior.needs_semantics and lens.semantic_lens.needs_semantics
+
+
+@pytest.mark.parametrize("figures", [*NAMES, "seeclear-tiny-steps"])
+def test_published_figures_are_of_the_shipped_weights(figures: str) -> None:
+    """Of every part of the model, a prior's too, as it is shipped now."""
+    methods = json.loads((ROOT / "docs" / "figures" / f"{figures}.json").read_text())["methods"]
+    measured = [method for method in methods.values() if method["kind"] == "model"]
+    assert measured
+    for method in measured:
+        shipped = SHIPPED_WEIGHTS / method["model"]
+        weights = {path.relative_to(shipped).as_posix() for path in shipped.rglob("*.safetensors")}
+        assert weights <= method["sha256"].keys()
+        for name, digest in method["sha256"].items():
+            assert file_hash(shipped / name) == digest, name
 
 
 def test_the_command_line_takes_every_kind_of_model_by_name(shelf: Path, clip: Path, tmp_path: Path) -> None:

@@ -79,6 +79,11 @@ class ConvBlock(nn.Module):
         return self.conv2(F.relu_(self.conv1(hidden_states))).add_(hidden_states)
 
 
+def conv_blocks(number: int, channels: int, hidden_channels: int | None = None) -> nn.Sequential:
+    """So many [`ConvBlock`]s, one after the other."""
+    return nn.Sequential(*[ConvBlock(channels, hidden_channels) for _ in range(number)])
+
+
 def sinusoidal_positions(lengths: tuple[int, ...], device: torch.device) -> Tensor:
     """Fixed features of a grid position: for each axis four octaves of sine and cosine, (prod(lengths), 8 * axes),
     float32.

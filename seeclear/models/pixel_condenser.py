@@ -21,7 +21,7 @@ from diffusers.utils import BaseOutput
 from einops import rearrange
 from torch import Tensor, nn
 
-from .attention import ChannelNorm, ChannelSelfAttention, ConvBlock, ResidualBlock, WindowSelfAttention, zero_init
+from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, conv_blocks, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .motion import clip_flow, moved_neighbor
@@ -293,7 +293,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             for level, c in enumerate(channels)
         )
         self.conv_norm_out = ChannelNorm(channels[0])
-        self.refinement = nn.Sequential(*[ConvBlock(channels[0]) for _ in range(refinement_blocks)])
+        self.refinement = conv_blocks(refinement_blocks, channels[0])
         self.conv_out = zero_init(
             nn.Conv2d(channels[0], wave_channels, 3, padding=1)
         )  # an untrained network returns y

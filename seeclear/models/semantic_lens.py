@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from seeclear.resize import imresize
 
-from .attention import ConvBlock, zero_init
+from .attention import conv_blocks, zero_init
 from .lens_modules import (
     PATCH,
     GlobalPerspectiveShifter,
@@ -86,10 +86,6 @@ class _Motion:
         return flow_to(self.flow, t, before - t), self.enlarged[:, before], self.ordered[t]
 
 
-def _residual_blocks(number: int, channels: int, hidden_channels: int | None) -> nn.Sequential:
-    return nn.Sequential(*[ConvBlock(channels, hidden_channels) for _ in range(number)])
-
-
 class PropagationBranch(nn.Module):
     """One direction of the propagation: what was found out so far is aligned to the next frame and fused with it.
 
@@ -116,7 +112,7 @@ class PropagationBranch(nn.Module):
         )
         self.fuse_sources = nn.Conv2d(sources * channels, channels, 1)
         self.fuse_aligned = nn.Conv2d(channels, channels, 1, bias=False)
-        self.blocks = _residual_blocks(blocks, channels, hidden_channels)
+        self.blocks = conv_blocks(blocks, channels, hidden_channels)
 
     def prepare(
         self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int
@@ -309,7 +305,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
             )
 
         self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
-        self.extraction = _residual_blocks(extraction_blocks, channels, hidden_channels)
+        self.extraction = conv_blocks(extraction_blocks, channels, hidden_channels)
         self.backward_branch = branch(1, backward_blocks)
         self.forward_branch = branch(2, forward_blocks)
         self.attention = (
@@ -317,7 +313,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
             if multi_frame_attention
             else None
         )
-        self.reconstruction = _residual_blocks(reconstruction_blocks, channels, hidden_channels)
+        self.reconstruction = conv_blocks(reconstruction_blocks, channels, hidden_channels)
         self.conv_out = zero_init(nn.Conv2d(channels, 3 * scale**2, 3, padding=1))  # untrained: bicubic
         self.gradient_checkpointing = False
 
