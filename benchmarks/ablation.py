@@ -66,6 +66,7 @@ def switches(condenser: PixelCondenser) -> dict[str, list[Switch]]:
         "memory off": [(condenser, "memory", None)] if config.texture_memory else [],
         "MFSA off": [(module, "multi_frame", False) for module in attentions if module.multi_frame],
         "motion off": [(condenser, "conv_moved", None)] if config.motion_compensation else [],
+        "propagation off": [(condenser, "propagation", None)] if config.propagation_blocks else [],
     }
 
 

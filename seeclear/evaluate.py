@@ -285,7 +285,7 @@ def load_model(model: str, device: torch.device, dtype: torch.dtype) -> tuple[An
 
     location = locate(model, "model")
     folder = location if os.path.isdir(location) else DiffusionPipeline.download(location)
-    return load_pipeline(folder).to(device, dtype), Path(folder)
+    return load_pipeline(folder, dtype=dtype).to(device), Path(folder)
 
 
 def _model_methods(

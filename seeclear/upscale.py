@@ -313,7 +313,7 @@ class Bars:
 
 def load_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
     """The pipeline of that name, folder or repository id, on `device` in `dtype`, with its own progress bars off."""
-    pipe = load_by_name(model).to(device, dtype)
+    pipe = load_by_name(model, dtype=dtype).to(device)  # diffusers warns where `to` is given a dtype
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers.models import modeling_utils
 from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
-from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
+from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, evaluate, load_pipeline, upscale
 from seeclear.cli import app
 from seeclear.metrics.perceptual import file_hash
 from seeclear.pipelines.loading import SHIPPED_WEIGHTS
@@ -105,11 +106,26 @@ def test_shipped_weights_hold_in_bfloat16(name: str) -> None:
     assert (frames[0] - frames[1]).abs().mean() < 0.25
 
 
+@pytest.mark.parametrize("load", [upscale.load_pipeline, evaluate.load_model])
+@pytest.mark.usefixtures("shelf")
+def test_models_are_loaded_in_the_dtype_without_a_warning(load: Callable[..., Any], monkeypatch: Any) -> None:
+    """diffusers warns of modules in float32, of which there are none, where a pipeline is moved to another dtype."""
+    warnings: list[str] = []
+    monkeypatch.setattr(modeling_utils.logger, "warning", warnings.append)
+    for name in NAMES:
+        loaded = load(name, torch.device("cpu"), torch.bfloat16)
+        pipeline = loaded[0] if isinstance(loaded, tuple) else loaded
+        parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
+        assert {parameter.dtype for part in parts for parameter in part.parameters()} == {torch.bfloat16}
+    assert warnings == []
+
+
 def test_full_hd_fits_into_the_memory_that_the_readme_names() -> None:
     pipeline, budget = load_pipeline("seeclear-tiny"), 6 * 10**9
     chosen = choose_clips_and_tile(pipeline, 1080, 1920, budget)
     assert chosen.tile is not None and chosen.tile >= 128
-    assert estimate_peak_bytes(pipeline, 1080, 1920, chosen.clip_length, chosen.tile) <= budget
+    clips = {"clip_length": chosen.clip_length, "clip_overlap": chosen.clip_overlap}
+    assert estimate_peak_bytes(pipeline, 1080, 1920, tile=chosen.tile, **clips) <= budget
 
 
 def test_shipped_prior_is_beside_its_distiller() -> None:

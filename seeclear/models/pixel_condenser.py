@@ -6,7 +6,7 @@ sH / 2^k x sW / 2^k with k = `wavelet_levels`; each further level halves it), K 
 segmentation features. Frames of a clip are images of one batch inside, (B*F, C, H, W).
 
     [DWT(y), DWT(u_t)] -> conv -> encoder levels -> middle -> decoder levels -> refinement -> conv -> inverse DWT
-                                     | LL goes down; LH, HL, HH skip |                        -> + y = x0
+                                     | LL goes down; LH, HL, HH skip |          -> propagation -> +     -> + y = x0
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowS
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .motion import clip_flow, moved_neighbor
+from .propagation import ClipPropagation
 from .size_requirement import SizeRequirement
 from .wavelets import haar_dwt, haar_idwt, inverse_wavelet_packet, wavelet_packet
 
@@ -193,14 +194,21 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         motion_compensation: y of the frames before and after, moved along the optical flow, is given to the first
             convolution too.
         motion_reach: of how many frames before, and of how many after.
+        propagation_blocks: residual blocks of a last stage that propagates the decoder's features and y along the
+            optical flow, in both directions through the clip: on every frame alone, in a step backward, in a step
+            forward, and after both ([`ClipPropagation`]). Like the refinement it knows no timestep and no semantics.
+            None leaves it out.
+        propagation_hidden_channels: width of its residual blocks between their convolutions; None is C_0.
+        propagation_neighbor_channels: 3 shows it y of the frames before and after in colour, 1 in grey.
 
     Raises:
-        ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`, or
-            `motion_reach` is below 1.
+        ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`,
+            `motion_reach` is below 1, or `propagation_blocks` is given where 2^k is not the scale or C_0 no multiple
+            of the scale's square.
     """
 
     _supports_gradient_checkpointing = True
-    _no_split_modules = ["EncoderLevel", "DecoderLevel"]
+    _no_split_modules = ["EncoderLevel", "DecoderLevel", "PropagationBranch"]
     _repeated_blocks = ["EncoderLevel", "DecoderLevel", "ConvBlock"]
 
     @register_to_config
@@ -229,6 +237,9 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         motion_compensation: bool = False,
         motion_reach: int = 1,
         refinement_blocks: int = 0,
+        propagation_blocks: tuple[int, int, int, int] | None = None,
+        propagation_hidden_channels: int | None = None,
+        propagation_neighbor_channels: int = 3,
     ) -> None:
         super().__init__()
         if clip_semantics and not frame_semantics:
@@ -248,6 +259,17 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             )
         if motion_reach < 1:
             raise ValueError(f"`motion_reach` is {motion_reach}; it must be at least 1")
+        if propagation_blocks is not None and (len(propagation_blocks) != 4 or min(propagation_blocks) < 0):
+            raise ValueError(f"`propagation_blocks` is {propagation_blocks}; it must be four numbers of blocks")
+        if propagation_blocks is not None and 2**wavelet_levels != scale:
+            raise ValueError(
+                f"`propagation_blocks` is given; it needs a wavelet grid of the LR frames' size, and `wavelet_levels` "
+                f"{wavelet_levels} makes it 1/{2**wavelet_levels} of the HR frames', not 1/{scale}"
+            )
+        if propagation_blocks is not None and channels[0] % scale**2:
+            raise ValueError(
+                f"`channels` begins with {channels[0]}; `propagation_blocks` needs a multiple of {scale**2}"
+            )
 
         wave_channels = 3 * 4**wavelet_levels
         self.time_proj = Timesteps(channels[0], flip_sin_to_cos=True, downscale_freq_shift=0)
@@ -297,6 +319,19 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         self.conv_out = zero_init(
             nn.Conv2d(channels[0], wave_channels, 3, padding=1)
         )  # an untrained network returns y
+        self.propagation = (
+            ClipPropagation(
+                channels[0] + wave_channels,
+                channels[0],
+                wave_channels,
+                propagation_blocks,
+                scale,
+                propagation_hidden_channels,
+                propagation_neighbor_channels,
+            )
+            if propagation_blocks is not None
+            else None
+        )
 
         self.token_proj = nn.Linear(semantic_token_dim, token_dim) if frame_semantics else None
         self.clip_token_proj = nn.Linear(semantic_token_dim, token_dim) if clip_semantics else None
@@ -318,11 +353,22 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         """How many frames beyond either end of a clip y is looked at, where it is given."""
         return self.config.motion_reach if self.config.motion_compensation else 0
 
+    @property
+    def needs_flow(self) -> bool:
+        """Whether it moves anything along the optical flow."""
+        return self.conv_moved is not None or self.propagation is not None
+
     def memory_parameters(self) -> Iterator[nn.Parameter]:
         """All parameters of CaTeGory: what the second stage of training learns (section 3.5)."""
         for name, parameter in self.named_parameters():
             if name.startswith("memory.") or ".category." in name:
                 yield parameter
+
+    def refinement_parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters of what follows the U-Net."""
+        for module in (self.conv_norm_out, self.refinement, self.conv_out, self.propagation):
+            if module is not None:
+                yield from module.parameters()
 
     def forward(
         self,
@@ -354,8 +400,8 @@ class PixelCondenser(ModelMixin, ConfigMixin):
             update_memory: write this clip into the memory and return it.
             read_memory: let the decoder read the textures.
             flow: the optical flow between the frames of y (B, 2, G - 1, 2, H, W) in LR pixels, as [`estimate_flow`]
-                gives it, for a part of larger frames; None estimates it from y. Without motion compensation it is
-                not looked at.
+                gives it, for a part of larger frames; None estimates it from y. Where the network does not need it
+                (`needs_flow`) it is not looked at.
             first_frame: the index in y of the clip's first frame, 0 to G - F.
             return_dict: a [`PixelCondenserOutput`] or a tuple of its fields.
 
@@ -410,8 +456,9 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
             features_in = features_in.contiguous(memory_format=torch.channels_last)
         sample = self.conv_in(features_in)
-        if self.conv_moved is not None:
-            flow = clip_flow(low_res, self.config.scale) if flow is None else flow
+        if flow is None and self.needs_flow:
+            flow = clip_flow(low_res, self.config.scale)
+        if self.conv_moved is not None and flow is not None:
             frames = range(first_frame, first_frame + num_frames)
             moved = [self.conv_moved(self._moved(low_res, flow, t).to(features_in)) for t in frames]
             sample = sample + torch.stack(moved, dim=1).flatten(0, 1)
@@ -438,6 +485,10 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         # 4. back to pixels
         refined = self.refinement(self.conv_norm_out(sample))
         residual = self.conv_out(F.silu(refined))
+        if self.propagation is not None and flow is not None:
+            given = torch.cat([refined, y_bands.to(refined)], dim=1)
+            of_clip = flow[:, :, first_frame : first_frame + num_frames - 1]
+            residual = residual + self.propagation(given, y, of_clip, self._run)
         residual = self.config.residual_scale * inverse_wavelet_packet(residual, levels)
         output = y + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames).to(y.dtype)
 
@@ -450,9 +501,9 @@ class PixelCondenser(ModelMixin, ConfigMixin):
     def estimate_flow(self, low_res: Tensor) -> Tensor | None:
         """The optical flow of LR frames (B, F, 3, H, W) in [-1, 1] that [`forward`] takes, (B, 2, F - 1, 2, H, W) in
         LR pixels: from every frame but the last to the next one, and from every frame but the first to the one before.
-        None without motion compensation.
+        None where the network does not need it.
         """
-        return clip_flow(low_res) if self.config.motion_compensation else None
+        return clip_flow(low_res) if self.needs_flow else None
 
     @torch.no_grad()
     def _moved(self, low_res: Tensor, flow: Tensor, t: int) -> Tensor:

@@ -27,7 +27,15 @@ def _swin(embed_dim: int, depths: list[int], heads: list[int]) -> dict[str, Any]
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "tiny": {
-        "pixel_condenser": {"motion_compensation": True, "motion_reach": 2},
+        "pixel_condenser": {
+            "middle_layers": 2,
+            "motion_compensation": True,
+            "motion_reach": 2,
+            # the widths of `semantic-lens-tiny`, from which the shipped weights' propagation began
+            "propagation_blocks": (1, 2, 3, 1),
+            "propagation_hidden_channels": 32,
+            "propagation_neighbor_channels": 1,
+        },
         "semantic_distiller": {
             "segmenter_config": {"model_type": "mobile", "positions": True},
             "vocabulary": ("person", "animal", "vehicle"),

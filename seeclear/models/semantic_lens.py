@@ -14,6 +14,7 @@ of width D, P segmentation features. Everything works at low resolution up to th
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,8 @@ from .lens_modules import (
     sample_maps,
     sampling_matrix,
 )
-from .motion import clip_flow, flow_to, sample_subpixels, subpixel_places, subpixels, warp
+from .motion import clip_flow
+from .propagation import ClipMotion, ClipSemantics, PropagationBranch, propagate
 
 
 @dataclass
@@ -47,160 +49,6 @@ class SemanticLensOutput(BaseOutput):
     """
 
     sample: Tensor
-
-
-@dataclass
-class _Semantics:
-    """What a clip's semantics are to the branches; None where the configuration does not use it.
-
-    Attributes:
-        features: segmentation features P (B*F, P, h, w).
-        masks: instance masks in [0, 1] (B*F, H/2, W/2, K).
-        clip_tokens: (B, K, D).
-        rows, columns: what brings maps of the frame to H and to W, (B, H, grid) and (B, W, grid).
-    """
-
-    features: Tensor | None = None
-    masks: Tensor | None = None
-    clip_tokens: Tensor | None = None
-    rows: Tensor | None = None
-    columns: Tensor | None = None
-
-
-@dataclass
-class _Motion:
-    """What is moved beside features, filled up to whole patches.
-
-    Attributes:
-        enlarged: the enlarged frames, N channels of them (B, F, N, sH, sW), float32.
-        ordered: each of them as [`subpixels`], (B, H, W, N, s^2).
-        flow: in LR pixels (B, 2, F - 1, 2, H, W), as [`SemanticLens.estimate_flow`] gives it.
-    """
-
-    enlarged: Tensor
-    ordered: list[Tensor]
-    flow: Tensor
-
-    def between(self, t: int, before: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Flow, neighbor and frame, as [`PropagationBranch.compensate`] takes them, from frame `t` to `before`."""
-        return flow_to(self.flow, t, before - t), self.enlarged[:, before], self.ordered[t]
-
-
-class PropagationBranch(nn.Module):
-    """One direction of the propagation: what was found out so far is aligned to the next frame and fused with it.
-
-    `sources` is how many features of the frame itself there are beside the aligned ones; `scale` and the number of
-    channels N that neighbors are shown in are given with motion compensation.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        sources: int,
-        blocks: int,
-        hidden_channels: int | None,
-        image: ImplicitMaskedAlignment | None,
-        gps: GlobalPerspectiveShifter | None,
-        isee: InstanceSemanticEmbedding | None,
-        scale: int | None,
-        neighbor_channels: int,
-    ) -> None:
-        super().__init__()
-        self.image, self.gps, self.isee, self.scale = image, gps, isee, scale
-        self.fuse_moved = (
-            None if scale is None else nn.Conv2d(neighbor_channels * scale**2, channels, 3, padding=1, bias=False)
-        )
-        self.fuse_sources = nn.Conv2d(sources * channels, channels, 1)
-        self.fuse_aligned = nn.Conv2d(channels, channels, 1, bias=False)
-        self.blocks = conv_blocks(blocks, channels, hidden_channels)
-
-    def prepare(
-        self, sources: tuple[Tensor, ...], semantics: _Semantics, num_frames: int
-    ) -> list[tuple[Tensor | None, ...]]:
-        """What the steps need of every frame, made for all frames at once: its part of the fused features, queries,
-        keys, modulation.
-
-        `sources`: the frames' own features, each (B*F, C, H, W), the shallow ones first.
-        """
-        own = in_parts(lambda *maps: self.fuse_sources(torch.cat(maps, dim=1)), *sources)
-        parts: list[Tensor | None] = [own, None, None, None]
-        if self.image is not None:
-            parts[1:3] = self.image.descriptors(sources[0], semantics.masks)
-        if self.gps is not None and semantics.features is not None:
-            parts[3] = self.gps.modulation(semantics.features)
-        frames = [
-            [None] * num_frames if part is None else part.unflatten(0, (-1, num_frames)).unbind(dim=1)
-            for part in parts
-        ]
-        return list(zip(*frames, strict=True))
-
-    def compensate(self, features: Tensor, flow: Tensor, neighbor: Tensor, enlarged: Tensor) -> tuple[Tensor, Tensor]:
-        """Moves what is known of a neighbor along the flow, as sub-pixels at HR size.
-
-        Args:
-            features: of the neighbor (B, C, H, W), taken for C / s^2 maps at HR size.
-            flow: from the frame to the neighbor (B, 2, H, W), in LR pixels.
-            neighbor: the neighbor, enlarged, (B, N, sH, sW), float32.
-            enlarged: the frame itself, enlarged, as [`subpixels`] (B, H, W, N, s^2), float32.
-
-        Returns:
-            The features moved (B, C, H, W), and what the neighbor, moved, shows beyond the frame (B, N * s^2, H, W).
-        """
-        scale = self.scale
-        assert scale is not None
-        places = subpixel_places(flow, scale)
-        features_at_hr = F.pixel_shuffle(features, scale).float()
-        moved = sample_subpixels(features_at_hr, places, scale)
-        seen = sample_subpixels(neighbor, places, scale) - enlarged
-        both = (x.to(features.dtype, memory_format=torch.contiguous_format) for x in (moved, seen))
-        moved, seen = (x.flatten(3).permute(0, 3, 1, 2) for x in both)  # channels last
-        return moved, seen
-
-    def forward(
-        self,
-        own: Tensor,
-        queries: Tensor | None,
-        modulation: Tensor | None,
-        support: Tensor | None,
-        keys: Tensor | None,
-        flow: Tensor | None,
-        neighbor: Tensor | None,
-        enlarged: Tensor | None,
-        rows: Tensor | None,
-        columns: Tensor | None,
-        clip_tokens: Tensor | None,
-    ) -> Tensor:
-        """One step.
-
-        Args:
-            own, queries, modulation: the frame's, as [`prepare`] gives them; `own` is (B, C, H, W).
-            support: what the branch made of the frame before (B, C, H, W); None at its first frame.
-            keys: of the frame before.
-            flow: from the frame to the one before, (B, 2, H, W) in LR pixels; None compensates no motion.
-            neighbor: the frame before, enlarged, (B, N, sH, sW); None as `flow`.
-            enlarged: the frame itself, enlarged, (B, H, W, N, s^2); None as `flow`.
-            rows, columns: what samples the modulation, as [`sampling_matrix`] gives it.
-            clip_tokens: (B, K, D).
-
-        Returns:
-            (B, C, H, W).
-        """
-        if support is None:
-            return self.blocks(own)
-        aligned = support
-        if flow is not None and neighbor is not None and enlarged is not None and self.fuse_moved is not None:
-            aligned, moved = self.compensate(support, flow, neighbor, enlarged)
-            own = self.fuse_moved(moved).add_(own)
-            if keys is not None:
-                there = F.avg_pool2d(flow, PATCH) / PATCH
-                keys = warp(keys.permute(0, 3, 1, 2).float(), there).to(keys.dtype).permute(0, 2, 3, 1)
-        if self.image is not None:
-            aligned = self.image(queries, keys, aligned)
-        if self.gps is not None:
-            aligned = self.gps(aligned, modulation, rows, columns)
-        if self.isee is not None:
-            aligned = self.isee(aligned, clip_tokens)
-        return self.blocks(self.fuse_aligned(aligned).add_(own))
 
 
 class SemanticLens(ModelMixin, ConfigMixin):
@@ -237,7 +85,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
 
     Raises:
         ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
-            `neighbor_channels` is neither 1 nor 3.
+            `neighbor_channels` is neither 1 nor 3, or `hidden_channels` is below 1.
     """
 
     _supports_gradient_checkpointing = True
@@ -273,6 +121,8 @@ class SemanticLens(ModelMixin, ConfigMixin):
         super().__init__()
         if neighbor_channels not in (1, 3):
             raise ValueError(f"`neighbor_channels` is {neighbor_channels}; it must be 1 or 3")
+        if hidden_channels is not None and hidden_channels < 1:
+            raise ValueError(f"`hidden_channels` is {hidden_channels}; it must be at least 1, or None")
         if channels % head_dim or channels % alignment_heads:
             raise ValueError(
                 f"`channels` is {channels}; it must be a multiple of `head_dim` {head_dim} and of `alignment_heads` "
@@ -321,6 +171,11 @@ class SemanticLens(ModelMixin, ConfigMixin):
     def needs_semantics(self) -> bool:
         """Whether any of its modules works with semantics."""
         return self.config.image or self.config.gps or self.config.isee
+
+    @property
+    def needs_flow(self) -> bool:
+        """Whether it moves anything along the optical flow."""
+        return self.config.motion_compensation
 
     def forward(
         self,
@@ -379,11 +234,10 @@ class SemanticLens(ModelMixin, ConfigMixin):
             if any(padding):
                 shown = F.pad(shown, [self.config.scale * side for side in padding], mode="replicate")
             shown = shown.unflatten(0, (batch_size, num_frames))
-            motion = _Motion(shown, [subpixels(frame, self.config.scale) for frame in shown.unbind(dim=1)], flow)
-        behind = self._propagate(self.backward_branch, (extracted,), semantics, num_frames, motion, reverse=True)
-        hidden = self._propagate(
-            self.forward_branch, (extracted, behind), semantics, num_frames, motion, reverse=False
-        )
+            motion = ClipMotion(shown, flow, self.config.scale)
+        along = partial(propagate, num_frames=num_frames, motion=motion, semantics=semantics, run=self._run)
+        behind = along(self.backward_branch, (extracted,), reverse=True)
+        hidden = along(self.forward_branch, (extracted, behind))
 
         # 3. all frames together, and up
         if self.attention is not None:
@@ -432,9 +286,9 @@ class SemanticLens(ModelMixin, ConfigMixin):
         clip_tokens: Tensor | None,
         clip_masks: Tensor | None,
         region: Tensor | None,
-    ) -> _Semantics:
+    ) -> ClipSemantics:
         """The semantics that the configuration uses, those of the whole frame brought to the part that is shown."""
-        config, semantics = self.config, _Semantics()
+        config, semantics = self.config, ClipSemantics()
         batch_size, num_frames, _, height, width = low_res.shape
         padded_height, padded_width = height + -height % PATCH, width + -width % PATCH
         if region is None:
@@ -461,34 +315,6 @@ class SemanticLens(ModelMixin, ConfigMixin):
         None without motion compensation.
         """
         return clip_flow(low_res) if self.config.motion_compensation else None
-
-    def _propagate(
-        self,
-        branch: PropagationBranch,
-        sources: tuple[Tensor, ...],
-        semantics: _Semantics,
-        num_frames: int,
-        motion: _Motion | None,
-        reverse: bool,
-    ) -> Tensor:
-        """Runs a branch over the frames: `sources`, each (B*F, C, H, W) -> what it made of them, (B*F, C, H, W).
-
-        `motion`: None without motion compensation.
-        """
-        prepared = branch.prepare(sources, semantics, num_frames)
-        made: dict[int, Tensor] = {}
-        support = keys = None
-        for t in reversed(range(num_frames)) if reverse else range(num_frames):
-            own, queries, frame_keys, modulation = prepared[t]
-            before = t + 1 if reverse else t - 1
-            moves: tuple[Tensor | None, ...] = (None, None, None)
-            if motion is not None and 0 <= before < num_frames:
-                moves = motion.between(t, before)
-            shared = (semantics.rows, semantics.columns, semantics.clip_tokens)
-            made[t] = support = self._run(branch, own, queries, modulation, support, keys, *moves, *shared)
-            keys = frame_keys
-        in_order = torch.stack([made[t].permute(0, 2, 3, 1) for t in range(num_frames)], dim=1)  # stays channels last
-        return in_order.flatten(0, 1).permute(0, 3, 1, 2)
 
     def _run(self, module: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

@@ -205,9 +205,9 @@ def _network(pipe: Pipeline) -> tuple[int, float, int]:
 
 
 def _moves(pipe: Pipeline) -> bool:
-    """Whether a network of the pipeline moves frames along the optical flow."""
+    """Whether a network of the pipeline moves anything along the optical flow."""
     networks = [part for part in pipe.components.values() if isinstance(part, PixelCondenser | SemanticLens)]
-    return any(network.config.motion_compensation for network in networks)
+    return any(network.needs_flow for network in networks)
 
 
 def _reach(pipe: Pipeline) -> int:

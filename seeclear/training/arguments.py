@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seeclear.training.mixture import DEGRADATIONS
-from seeclear.training.model import DISTILLER_TRAININGS, STAGES
+from seeclear.training.model import DISTILLER_TRAININGS, STAGES, TWO_CLIP_STAGES
 from seeclear.training.muon import OPTIMIZERS
 from seeclear.training.sampling import TIMESTEP_SAMPLINGS
 
@@ -46,10 +46,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"--lpips_frames is {args.lpips_frames}; it must be at least 1")
     if args.lpips_crop_size is not None and args.lpips_crop_size < 16:
         parser.error(f"--lpips_crop_size is {args.lpips_crop_size}; it must be at least 16")
-    if args.train_distiller != "nothing" and args.stage == "memory":
-        parser.error("--train_distiller does not go with --stage memory, which trains CaTeGory alone")
+    if args.train_distiller != "nothing" and args.stage in ("memory", "refinement"):
+        parser.error(
+            f"--train_distiller does not go with --stage {args.stage}, which trains a part of the condenser alone"
+        )
     if args.prior_frames is not None:
-        trained_on = args.num_frames * (1 if args.stage == "condenser" else 2)
+        trained_on = args.num_frames * (2 if args.stage in TWO_CLIP_STAGES else 1)
         more = args.prior_frames - trained_on
         if more < 0 or more % 2:
             parser.error(
@@ -103,7 +105,7 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
         "--stage",
         choices=STAGES,
         default="condenser",
-        help="what is trained: all but CaTeGory, CaTeGory alone, or all",
+        help="what is trained: all but CaTeGory, CaTeGory alone, all, or what follows the U-Net alone",
     )
     add("--preset", help="start an untrained model of this size: tiny or base")
     add("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or 'seeclear-tiny'")

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from seeclear.models.pixel_condenser import PixelCondenser
 from seeclear.models.semantic_distiller import SemanticDistiller
 
-STAGES = ("condenser", "memory", "joint")
+STAGES = ("condenser", "memory", "joint", "refinement")
+TWO_CLIP_STAGES = ("memory", "joint")
+"""Those that are trained on two clips in a row, between which the memory is carried."""
 DistillerTraining = Literal["nothing", "projections", "all"]
 DISTILLER_TRAININGS = ("nothing", "projections", "all")
 
@@ -38,7 +40,8 @@ class TrainingModel(nn.Module):
     """Predicts the HR frames of one clip or of consecutive clips, between which CaTeGory's memory is carried.
 
     Stages (SeeClear, section 3.5): "condenser" trains all of the condenser but CaTeGory, "memory" CaTeGory alone,
-    "joint" all of the condenser. Of the distiller, `train_distiller` says what is trained: nothing, its projections
+    "joint" all of the condenser. "refinement", which is ours, trains what follows the U-Net and leaves that as it is.
+    Of the distiller, `train_distiller` says what is trained: nothing, its projections
     (with the instance encoder and decoder; what a pretrained segmenter needs), or all of it.
     """
 
@@ -56,8 +59,10 @@ class TrainingModel(nn.Module):
             raise ValueError(
                 f"`train_distiller` is {train_distiller!r}; it may be one of {', '.join(DISTILLER_TRAININGS)}"
             )
-        if train_distiller != "nothing" and stage == "memory":
-            raise ValueError(f"`train_distiller` is {train_distiller!r}; `stage` 'memory' trains CaTeGory alone")
+        if train_distiller != "nothing" and stage in ("memory", "refinement"):
+            raise ValueError(
+                f"`train_distiller` is {train_distiller!r}; `stage` {stage!r} trains a part of the condenser alone"
+            )
         self.pixel_condenser = condenser
         self.semantic_distiller = distiller
         self.stage = stage
@@ -68,15 +73,18 @@ class TrainingModel(nn.Module):
         if train_distiller == "projections":
             for parameter in self.semantic_distiller.projection_parameters():
                 parameter.requires_grad_(True)
-        self.pixel_condenser.requires_grad_(stage != "memory")
+        self.pixel_condenser.requires_grad_(stage in ("condenser", "joint"))
         for parameter in self.pixel_condenser.memory_parameters():
-            parameter.requires_grad_(stage != "condenser")
+            parameter.requires_grad_(stage in TWO_CLIP_STAGES)
+        if stage == "refinement":
+            for parameter in self.pixel_condenser.refinement_parameters():
+                parameter.requires_grad_(True)
         self.train()
 
     @property
     def num_clips(self) -> int:
         """How many consecutive clips a training sample holds: 1, or 2 where the memory is trained."""
-        return 1 if self.stage == "condenser" else 2
+        return 2 if self.stage in TWO_CLIP_STAGES else 1
 
     def skip_silent_memory(self) -> None:
         """Spares the decoder reading CaTeGory's memory where the stage does not train it and its readers still add
@@ -87,7 +95,7 @@ class TrainingModel(nn.Module):
         condenser = self.pixel_condenser
         readers = [level.category for level in (condenser.middle, *condenser.decoder) if level.category is not None]
         silent = not any(parameter.any() for reader in readers for parameter in reader.attention.to_out.parameters())
-        self.reads_memory = not (self.stage == "condenser" and silent)
+        self.reads_memory = self.stage in TWO_CLIP_STAGES or not silent
 
     def train(self, mode: bool = True) -> TrainingModel:
         """Sets the training mode; a segmenter that is not trained stays in evaluation mode."""
@@ -128,6 +136,8 @@ class TrainingModel(nn.Module):
             start = before + position * clip_states.shape[1]
             begin = max(0, start - self.pixel_condenser.reach)
             clip_y = y[:, begin : start + clip_states.shape[1] + self.pixel_condenser.reach]
+            # as in use the flow is that of the LR frames, where these are all that is looked at
+            flow = self.pixel_condenser.estimate_flow(clip_lr) if clip_y.shape[1] == clip_lr.shape[1] else None
             semantics: dict[str, Tensor | None] = {}
             if self.pixel_condenser.config.frame_semantics:
                 given = None
@@ -142,6 +152,7 @@ class TrainingModel(nn.Module):
                 memory=memory,
                 update_memory=position + 1 < self.num_clips,
                 read_memory=self.reads_memory,
+                flow=flow,
                 first_frame=start - begin,
             )
             memory = output.memory

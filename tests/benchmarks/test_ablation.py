@@ -43,8 +43,9 @@ def test_each_switch_is_what_it_says_and_goes_back(ablation: ModuleType, small_c
     condenser = small_components["pixel_condenser"]
     whole = condense(condenser)
     switches = ablation.switches(condenser)
-    rows = ["everything on", "semantics off", "semantics averaged", "memory off", "MFSA off", "motion off"]
-    assert list(switches) == rows and switches["motion off"] == []
+    rows = ["everything on", "semantics off", "semantics averaged", "memory off", "MFSA off"]
+    absent = ["motion off", "propagation off"]
+    assert list(switches) == rows + absent and [switches[name] for name in absent] == [[], []]
     results = {}
     for name, off in switches.items():
         with ablation.switched(off):
@@ -83,12 +84,19 @@ def test_averaged_semantics_are_the_same_everywhere(ablation: ModuleType, small_
             assert condenser(frames, 3, frames).sample.shape == frames.shape  # without semantics as ever
 
 
-def test_motion_compensation_is_a_switch(ablation: ModuleType, small_condenser_config: dict[str, Any]) -> None:
-    condenser = PixelCondenser(**small_condenser_config, motion_compensation=True)
-    torch.nn.init.normal_(condenser.conv_moved.weight)
-    torch.nn.init.normal_(condenser.conv_out.weight)
+@pytest.mark.parametrize(
+    ("row", "config"),
+    [("motion off", {"motion_compensation": True}), ("propagation off", {"propagation_blocks": (0, 1, 1, 0)})],
+)
+def test_what_moves_along_the_flow_is_a_switch(
+    row: str, config: dict[str, Any], ablation: ModuleType, small_condenser_config: dict[str, Any]
+) -> None:
+    condenser = PixelCondenser(**small_condenser_config | config)
+    for layer in (condenser.conv_moved, condenser.conv_out, getattr(condenser.propagation, "conv_out", None)):
+        if layer is not None:
+            torch.nn.init.normal_(layer.weight)
     whole = condense(condenser)
-    with ablation.switched(ablation.switches(condenser)["motion off"]):
+    with ablation.switched(ablation.switches(condenser)[row]):
         assert not torch.equal(condense(condenser), whole)
 
 
@@ -111,7 +119,7 @@ def test_table_and_report(
     rows = {"everything on", "semantics off", "semantics averaged", "memory off", "MFSA off"}
     assert set(content["figures"]) == rows | {"bicubic"}
     assert content["change"]["everything on"] == 0 and content["change"]["MFSA off"] > 0
-    assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == ["motion off"]
+    assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == ["motion off", "propagation off"]
     assert "pixel_condenser/diffusion_pytorch_model.safetensors" in content["sha256"]
 
 

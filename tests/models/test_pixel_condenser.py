@@ -141,12 +141,55 @@ def test_y_of_frames_around_the_clip_is_looked_at(
         PixelCondenser(**config | {"wavelet_levels": 0}, motion_compensation=True)
 
 
+PROPAGATION = {"propagation_blocks": (0, 1, 1, 0)}
+
+
 @torch.no_grad()
-def test_flow_is_estimated_unless_it_is_given(
-    small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module], moving_clip: Callable[..., Tensor]
+def test_propagation_informs_all_frames_of_the_clip_and_begins_as_nothing(
+    small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
 ) -> None:
     torch.manual_seed(0)
-    model = randomize(PixelCondenser(**small_condenser_config, motion_compensation=True)).eval()
+    switches = {"frame_semantics": False, "clip_semantics": False, "texture_memory": False}
+    config = small_condenser_config | switches | {"multi_frame_attention": False} | PROPAGATION
+    plain = randomize(PixelCondenser(**config | {"propagation_blocks": None}))
+    model = PixelCondenser(**config)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    inputs = _inputs(batch_size=1, frames=4)
+    inputs["low_res"] = _inputs(batch_size=1, frames=6)["low_res"]
+    expected = plain(**inputs, first_frame=1).sample
+    assert torch.equal(model(**inputs, first_frame=1).sample, expected)
+    model = randomize(model)
+    before = model(**inputs, first_frame=1).sample
+    for frame, informs in ((0, False), (2, True), (5, False)):  # the first and the last one are not of the clip
+        changed = inputs | {"low_res": inputs["low_res"].clone()}
+        changed["low_res"][:, frame] += 1
+        moved = (model(**changed, first_frame=1).sample - before).abs().amax(dim=(0, 2, 3, 4))
+        assert ((moved > 1e-5) == informs).all()
+    with pytest.raises(ValueError, match=r"`propagation_blocks` is \(1, 1\); it must be four numbers of blocks"):
+        PixelCondenser(**config | {"propagation_blocks": (1, 1)})
+    with pytest.raises(ValueError, match="`wavelet_levels` 1 makes it 1/2 of the HR frames', not 1/4"):
+        PixelCondenser(**config | {"wavelet_levels": 1})
+    with pytest.raises(ValueError, match="`channels` begins with 24; `propagation_blocks` needs a multiple of 16"):
+        PixelCondenser(**config | {"channels": (24, 32, 48)})
+
+
+def test_parameters_of_the_refinement_are_those_after_the_u_net(small_condenser_config: dict[str, Any]) -> None:
+    model = PixelCondenser(**small_condenser_config | PROPAGATION, refinement_blocks=1)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    parts = {names[id(parameter)].split(".")[0] for parameter in model.refinement_parameters()}
+    assert parts == {"conv_norm_out", "refinement", "conv_out", "propagation"}
+
+
+@pytest.mark.parametrize("moves", [{"motion_compensation": True}, PROPAGATION])
+@torch.no_grad()
+def test_flow_is_estimated_unless_it_is_given(
+    moves: dict[str, Any],
+    small_condenser_config: dict[str, Any],
+    randomize: Callable[..., nn.Module],
+    moving_clip: Callable[..., Tensor],
+) -> None:
+    torch.manual_seed(0)
+    model = randomize(PixelCondenser(**small_condenser_config | moves)).eval()
     low_res = moving_clip(3, 2, 1)  # (1, 3, 3, 48, 64)
     y = imresize(low_res, scale=4)
     inputs = _inputs(1) | {"hidden_states": y, "low_res": y}
@@ -240,7 +283,12 @@ def test_memory_format_and_half_precision(condenser: PixelCondenser) -> None:
     assert (result - expected).abs().mean() < 0.05 * (expected - y).abs().mean()
 
 
-def test_gradient_checkpointing_gives_the_same_gradients(condenser: PixelCondenser) -> None:
+@pytest.mark.parametrize("config", [{}, PROPAGATION])
+def test_gradient_checkpointing_gives_the_same_gradients(
+    config: dict[str, Any], small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
+) -> None:
+    torch.manual_seed(0)
+    condenser = randomize(PixelCondenser(**small_condenser_config | config))
     gradients = []
     for enable in (False, True):
         if enable:

@@ -155,6 +155,8 @@ def test_neighbors_can_be_shown_in_grey(
     torch.testing.assert_close(grey(**inputs).sample, colour(**inputs).sample, rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="`neighbor_channels` is 2; it must be 1 or 3"):
         SemanticLens(**SMALL, neighbor_channels=2)
+    with pytest.raises(ValueError, match="`hidden_channels` is 0; it must be at least 1, or None"):
+        SemanticLens(**SMALL, hidden_channels=0)
 
 
 @torch.no_grad()

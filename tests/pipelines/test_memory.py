@@ -47,6 +47,9 @@ def test_the_optical_flow_of_whole_frames_is_counted(
     still, moving = (SeeClearPipeline(**small_components | one) for one in ({}, {"pixel_condenser": condenser}))
     more = [estimate_peak_bytes(pipe, 1080, 1920, 5, 8) for pipe in (still, moving)]
     assert more[1] - more[0] > 6 * 16 * 1080 * 1920  # x and y to and from six neighbors, float32
+    propagating = PixelCondenser(**small_condenser_config, propagation_blocks=(0, 1, 1, 0))
+    along_the_clip = SeeClearPipeline(**small_components | {"pixel_condenser": propagating})
+    assert estimate_peak_bytes(along_the_clip, 1080, 1920, 5, 8) - more[0] > 4 * 16 * 1080 * 1920
     with_prior = SeeClearPipeline(**small_components | {"pixel_condenser": condenser, "prior": torch.nn.Linear(1, 1)})
     one_frame = [estimate_peak_bytes(pipe, 180, 320, 1) for pipe in (still, moving, with_prior)]
     assert one_frame[1] - one_frame[0] > 10**7 > one_frame[2] - one_frame[0]  # a prior knows no frames but the clip's

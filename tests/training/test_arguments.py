@@ -30,6 +30,7 @@ def test_minimal_arguments_are_enough() -> None:
         ([*MINIMAL, "--lpips_frames", "0"], "--lpips_frames is 0; it must be at least 1"),
         ([*MINIMAL, "--lpips_crop_size", "8"], "--lpips_crop_size is 8; it must be at least 16"),
         ([*MINIMAL, "--train_distiller", "all", "--stage", "memory"], "does not go with --stage memory"),
+        ([*MINIMAL, "--train_distiller", "projections", "--stage", "refinement"], "a part of the condenser alone"),
         ([*MINIMAL, "--checkpoints_total_limit", "0"], "--checkpoints_total_limit is 0; it must be at least 1"),
         (
             [*MINIMAL, "--final_timestep_probability", "2"],

@@ -122,6 +122,18 @@ def test_stage_memory_trains_the_memory_alone(condenser: PixelCondenser) -> None
     assert trained(model) == memory_names(condenser)
 
 
+def test_stage_refinement_trains_what_follows_the_u_net() -> None:
+    condenser = PixelCondenser(**CONDENSER, refinement_blocks=1, propagation_blocks=(0, 1, 1, 0))
+    model = TrainingModel(condenser, StandInDistiller(), "refinement")
+    parts = ("conv_norm_out.", "refinement.", "conv_out.", "propagation.")
+    assert trained(model) == {
+        f"pixel_condenser.{name}" for name, _ in condenser.named_parameters() if name.startswith(parts)
+    }
+    assert model.num_clips == 1
+    model(*inputs(2)).square().mean().backward()
+    assert condenser.propagation.conv_out.weight.grad is not None and condenser.conv_in.weight.grad is None
+
+
 def test_stage_joint_with_distiller_trains_everything(condenser: PixelCondenser) -> None:
     model = TrainingModel(condenser, StandInDistiller(), "joint", train_distiller="all")
     assert trained(model) == {name for name, _ in model.named_parameters()}
@@ -176,9 +188,9 @@ def test_second_clip_reads_what_the_first_wrote(condenser: PixelCondenser) -> No
 
 
 def test_errors_name_the_argument(condenser: PixelCondenser) -> None:
-    with pytest.raises(ValueError, match="`stage` is 'all'; it may be one of condenser, memory, joint"):
+    with pytest.raises(ValueError, match="`stage` is 'all'; it may be one of condenser, memory, joint, refinement"):
         TrainingModel(condenser, StandInDistiller(), "all")
-    with pytest.raises(ValueError, match="`train_distiller` is 'all'; `stage` 'memory' trains CaTeGory alone"):
+    with pytest.raises(ValueError, match="`train_distiller` is 'all'; `stage` 'memory' trains a part"):
         TrainingModel(condenser, StandInDistiller(), "memory", train_distiller="all")
     with pytest.raises(ValueError, match="`train_distiller` is 'some'; it may be one of nothing, projections, all"):
         TrainingModel(condenser, StandInDistiller(), "joint", train_distiller="some")  # type: ignore[arg-type]
