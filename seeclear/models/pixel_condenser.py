@@ -204,7 +204,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
     Raises:
         ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`,
             `motion_reach` is below 1, or `propagation_blocks` is given where 2^k is not the scale or C_0 no multiple
-            of the scale's square.
+            of the scale's square; or one of its widths is none.
     """
 
     _supports_gradient_checkpointing = True

@@ -48,14 +48,17 @@ class ClipMotion:
     """What is moved beside features.
 
     Args:
-        enlarged: the frames at HR size, N channels of them (B, F, N, sH, sW), float32.
+        frames: at HR size, (B, F, 3, sH, sW).
         flow: in LR pixels (B, 2, F - 1, 2, H, W), as [`clip_flow`] gives it.
         scale: s.
+        neighbor_channels: N, in which neighbors are shown: 3 in colour, 1 in grey.
     """
 
-    def __init__(self, enlarged: Tensor, flow: Tensor, scale: int) -> None:
-        self.enlarged, self.flow = enlarged, flow
-        self.ordered = [subpixels(frame, scale) for frame in enlarged.unbind(dim=1)]  # each (B, H, W, N, s^2)
+    def __init__(self, frames: Tensor, flow: Tensor, scale: int, neighbor_channels: int) -> None:
+        frames = frames.float()
+        self.enlarged = frames.mean(dim=2, keepdim=True) if neighbor_channels == 1 else frames  # (B, F, N, sH, sW)
+        self.flow = flow
+        self.ordered = [subpixels(frame, scale) for frame in self.enlarged.unbind(dim=1)]  # each (B, H, W, N, s^2)
 
     def between(self, t: int, before: int) -> tuple[Tensor, Tensor, Tensor]:
         """Flow, neighbor and frame, as [`PropagationBranch.compensate`] takes them, from frame `t` to `before`."""
@@ -82,6 +85,10 @@ class PropagationBranch(nn.Module):
         neighbor_channels: int,
     ) -> None:
         super().__init__()
+        if neighbor_channels not in (1, 3):
+            raise ValueError(f"`neighbor_channels` is {neighbor_channels}; it must be 1 or 3")
+        if hidden_channels is not None and hidden_channels < 1:
+            raise ValueError(f"`hidden_channels` is {hidden_channels}; it must be at least 1, or None")
         self.image, self.gps, self.isee, self.scale = image, gps, isee, scale
         self.fuse_moved = (
             None if scale is None else nn.Conv2d(neighbor_channels * scale**2, channels, 3, padding=1, bias=False)
@@ -179,6 +186,10 @@ class PropagationBranch(nn.Module):
         return self.blocks(self.fuse_aligned(aligned).add_(own))
 
 
+def _call(module: nn.Module, *args: object) -> Tensor:
+    return module(*args)
+
+
 def propagate(
     branch: PropagationBranch,
     sources: tuple[Tensor, ...],
@@ -186,7 +197,7 @@ def propagate(
     motion: ClipMotion | None,
     semantics: ClipSemantics | None = None,
     reverse: bool = False,
-    run: Callable[..., Tensor] = lambda module, *args: module(*args),
+    run: Callable[..., Tensor] = _call,
 ) -> Tensor:
     """Runs a branch over the frames of clips.
 
@@ -263,16 +274,13 @@ class ClipPropagation(nn.Module):
         hidden_states: Tensor,
         frames: Tensor,
         flow: Tensor,
-        run: Callable[..., Tensor] = lambda module, *args: module(*args),
+        run: Callable[..., Tensor] = _call,
     ) -> Tensor:
         """`hidden_states` (B*F, C_in, H, W), `frames` (B, F, 3, sH, sW), `flow` (B, 2, F - 1, 2, H, W) in LR pixels
         and `run` as in [`propagate`] -> (B*F, C_out, H, W).
         """
         num_frames = frames.shape[1]
-        shown = frames.float()
-        if self.neighbor_channels == 1:
-            shown = shown.mean(dim=2, keepdim=True)
-        motion = ClipMotion(shown, flow, self.scale)
+        motion = ClipMotion(frames, flow, self.scale, self.neighbor_channels)
         extracted = in_parts(lambda x: self.extraction(self.conv_in(x)), hidden_states)
         behind = propagate(self.backward_branch, (extracted,), num_frames, motion, reverse=True, run=run)
         both = propagate(self.forward_branch, (extracted, behind), num_frames, motion, run=run)

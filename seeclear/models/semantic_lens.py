@@ -119,10 +119,6 @@ class SemanticLens(ModelMixin, ConfigMixin):
         neighbor_channels: int = 3,
     ) -> None:
         super().__init__()
-        if neighbor_channels not in (1, 3):
-            raise ValueError(f"`neighbor_channels` is {neighbor_channels}; it must be 1 or 3")
-        if hidden_channels is not None and hidden_channels < 1:
-            raise ValueError(f"`hidden_channels` is {hidden_channels}; it must be at least 1, or None")
         if channels % head_dim or channels % alignment_heads:
             raise ValueError(
                 f"`channels` is {channels}; it must be a multiple of `head_dim` {head_dim} and of `alignment_heads` "
@@ -229,12 +225,10 @@ class SemanticLens(ModelMixin, ConfigMixin):
             flow = clip_flow(low_res) if flow is None else flow
             flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
             shown = enlarged.flatten(0, 1).float()
-            if self.config.neighbor_channels == 1:
-                shown = shown.mean(dim=1, keepdim=True)
             if any(padding):
                 shown = F.pad(shown, [self.config.scale * side for side in padding], mode="replicate")
             shown = shown.unflatten(0, (batch_size, num_frames))
-            motion = ClipMotion(shown, flow, self.config.scale)
+            motion = ClipMotion(shown, flow, self.config.scale, self.config.neighbor_channels)
         along = partial(propagate, num_frames=num_frames, motion=motion, semantics=semantics, run=self._run)
         behind = along(self.backward_branch, (extracted,), reverse=True)
         hidden = along(self.forward_branch, (extracted, behind))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seeclear.training.mixture import DEGRADATIONS
-from seeclear.training.model import DISTILLER_TRAININGS, STAGES, TWO_CLIP_STAGES
+from seeclear.training.model import DISTILLER_TRAININGS, PART_STAGES, STAGES, TWO_CLIP_STAGES
 from seeclear.training.muon import OPTIMIZERS
 from seeclear.training.sampling import TIMESTEP_SAMPLINGS
 
@@ -46,7 +46,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"--lpips_frames is {args.lpips_frames}; it must be at least 1")
     if args.lpips_crop_size is not None and args.lpips_crop_size < 16:
         parser.error(f"--lpips_crop_size is {args.lpips_crop_size}; it must be at least 16")
-    if args.train_distiller != "nothing" and args.stage in ("memory", "refinement"):
+    if args.train_distiller != "nothing" and args.stage in PART_STAGES:
         parser.error(
             f"--train_distiller does not go with --stage {args.stage}, which trains a part of the condenser alone"
         )

@@ -17,6 +17,8 @@ from seeclear.models.semantic_distiller import SemanticDistiller
 STAGES = ("condenser", "memory", "joint", "refinement")
 TWO_CLIP_STAGES = ("memory", "joint")
 """Those that are trained on two clips in a row, between which the memory is carried."""
+PART_STAGES = ("memory", "refinement")
+"""Those that train a part of the condenser alone, and so not what comes before it."""
 DistillerTraining = Literal["nothing", "projections", "all"]
 DISTILLER_TRAININGS = ("nothing", "projections", "all")
 
@@ -41,8 +43,8 @@ class TrainingModel(nn.Module):
 
     Stages (SeeClear, section 3.5): "condenser" trains all of the condenser but CaTeGory, "memory" CaTeGory alone,
     "joint" all of the condenser. "refinement", which is ours, trains what follows the U-Net and leaves that as it is.
-    Of the distiller, `train_distiller` says what is trained: nothing, its projections
-    (with the instance encoder and decoder; what a pretrained segmenter needs), or all of it.
+    Of the distiller, `train_distiller` says what is trained: nothing, its projections (with the instance encoder and
+    decoder; what a pretrained segmenter needs), or all of it.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class TrainingModel(nn.Module):
             raise ValueError(
                 f"`train_distiller` is {train_distiller!r}; it may be one of {', '.join(DISTILLER_TRAININGS)}"
             )
-        if train_distiller != "nothing" and stage in ("memory", "refinement"):
+        if train_distiller != "nothing" and stage in PART_STAGES:
             raise ValueError(
                 f"`train_distiller` is {train_distiller!r}; `stage` {stage!r} trains a part of the condenser alone"
             )
@@ -73,7 +75,7 @@ class TrainingModel(nn.Module):
         if train_distiller == "projections":
             for parameter in self.semantic_distiller.projection_parameters():
                 parameter.requires_grad_(True)
-        self.pixel_condenser.requires_grad_(stage in ("condenser", "joint"))
+        self.pixel_condenser.requires_grad_(stage not in PART_STAGES)
         for parameter in self.pixel_condenser.memory_parameters():
             parameter.requires_grad_(stage in TWO_CLIP_STAGES)
         if stage == "refinement":

@@ -171,6 +171,10 @@ def test_propagation_informs_all_frames_of_the_clip_and_begins_as_nothing(
         PixelCondenser(**config | {"wavelet_levels": 1})
     with pytest.raises(ValueError, match="`channels` begins with 24; `propagation_blocks` needs a multiple of 16"):
         PixelCondenser(**config | {"channels": (24, 32, 48)})
+    with pytest.raises(ValueError, match="`neighbor_channels` is 2; it must be 1 or 3"):
+        PixelCondenser(**config, propagation_neighbor_channels=2)
+    with pytest.raises(ValueError, match="`hidden_channels` is 0; it must be at least 1, or None"):
+        PixelCondenser(**config, propagation_hidden_channels=0)
 
 
 def test_parameters_of_the_refinement_are_those_after_the_u_net(small_condenser_config: dict[str, Any]) -> None:
