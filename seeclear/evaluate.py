@@ -16,12 +16,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from seeclear import __version__
-from seeclear.data import BicubicDegradation, Degradation, GaussianDegradation, degrade
+from seeclear.data import BicubicDegradation, Degradation, GaussianDegradation, H264Compression, degrade
 from seeclear.data.benchmark import StoredClip, check_count, find_clips, find_matching
 from seeclear.metrics.crops import write_crops
 from seeclear.metrics.evaluation import (
@@ -44,6 +45,8 @@ PathLike = str | os.PathLike[str]
 
 DEFAULT_MODEL = "seeclear-tiny"
 DEGRADATIONS = ("BI", "BD")
+KEYFRAME_INTERVAL = 250
+"""Of videos that `crf` makes: what x264 does unless told."""
 _PACKAGES = ("torch", "diffusers", "transformers", "numpy", "av", "pillow")
 
 
@@ -91,6 +94,7 @@ def evaluate(
     predictions: Sequence[PathLike] = (),
     low_res: PathLike | None = None,
     degradation: str = "BI",
+    crf: float | None = None,
     scale: int = 4,
     protocol: str = "y",
     metrics: Sequence[str] = DEFAULT_METRICS,
@@ -119,6 +123,8 @@ def evaluate(
         predictions: folders of finished clips of other systems, each laid out as the originals, by their names.
         low_res: a folder of low-resolution clips of the same names; None makes them by `degradation`.
         degradation: "BI" (MATLAB's bicubic) or "BD" (Gaussian blur of sigma 0.4 x scale, every scale-th pixel).
+        crf: make the low resolution an H.264 video (4:2:0, libx264) of this constant rate factor, 0 to 51, as videos
+            in use are; None leaves it as it is.
         scale: size of the originals over that of the low resolution.
         protocol: "vid4", "reds4", "y" or "rgb": channel and border of PSNR and SSIM, see
             [`seeclear.metrics.protocols`].
@@ -138,6 +144,8 @@ def evaluate(
     """
     if degradation not in DEGRADATIONS:
         raise ValueError(f"`degradation` must be one of {list(DEGRADATIONS)}, but is {degradation!r}.")
+    if crf is not None and low_res is not None:
+        raise ValueError("`crf` is for a low resolution that is made here; with `low_res` it has no meaning.")
     if scale < 1:
         raise ValueError(f"`scale` must be at least 1, but is {scale}.")
     if frames is not None and frames < 1:
@@ -150,7 +158,7 @@ def evaluate(
         keep_freed_memory()
     paths = [ground_truth] if isinstance(ground_truth, str | os.PathLike) else list(ground_truth)
     stored = find_clips([os.fspath(path) for path in paths])
-    clips = _Clips(stored, low_res, degradation, scale, frames)
+    clips = _Clips(stored, low_res, degradation, crf, scale, frames)
     methods = [_bicubic(scale)] + [_ready_frames(clips, folder) for folder in predictions]
     weights, parameters = (None if path is None else Path(path) for path in (perceptual_weights, niqe_parameters))
     evaluator = Evaluator(metrics, protocol, weights, parameters, stride, chosen_device)
@@ -188,6 +196,7 @@ def evaluate(
             "ground_truth": [os.fspath(path) for path in paths],
             "low_res": None if low_res is None else os.fspath(low_res),
             "degradation": None if low_res is not None else degradation,
+            "crf": crf,
             "scale": scale,
             "protocol": asdict(evaluator.protocol),
             "metrics": list(evaluator.metrics),
@@ -217,12 +226,19 @@ class _Clips:
     """The originals with their low resolution, read clip by clip; checked when made."""
 
     def __init__(
-        self, stored: Sequence[StoredClip], low_res: PathLike | None, degradation: str, scale: int, frames: int | None
+        self,
+        stored: Sequence[StoredClip],
+        low_res: PathLike | None,
+        degradation: str,
+        crf: float | None,
+        scale: int,
+        frames: int | None,
     ) -> None:
         self.stored, self.scale, self.frames = stored, scale, frames
         self.degradation: Degradation = (
             BicubicDegradation(scale) if degradation == "BI" else GaussianDegradation(0.4 * scale, scale)
         )
+        self.compression = None if crf is None else H264Compression((crf, crf), (KEYFRAME_INTERVAL, KEYFRAME_INTERVAL))
         for clip in stored:
             if min(clip.size) < scale:
                 raise ValueError(f"{str(clip.path)!r} is {clip.size}, too small for `scale` = {scale}.")
@@ -254,6 +270,8 @@ class _Clips:
             low_res = self.low_res[clip.name].read(count)
         else:
             low_res = torch.cat([degrade(frame, self.degradation) for frame in ground_truth.split(1)])
+        if self.compression is not None:
+            low_res = to_uint8(self.compression(low_res.float() / 255, np.random.default_rng(0)))
         return Clip(clip, low_res, ground_truth)
 
 

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from seeclear import SeeClearPipeline, cli
 from seeclear import evaluate as library
-from seeclear.data import BicubicDegradation, GaussianDegradation, degrade
+from seeclear.data import BicubicDegradation, GaussianDegradation, H264Compression, degrade
 from seeclear.evaluate import Evaluation, evaluate
 from seeclear.metrics import psnr
 from seeclear.metrics.evaluation import bicubic_frames
-from seeclear.resize import imresize
+from seeclear.resize import imresize, to_uint8
 
 
 class StandIn:
@@ -147,12 +147,31 @@ def test_two_evaluations_give_the_same_report(root: Path, pipe: StandIn) -> None
     assert set(pipe.calls) == {(1, "ddim"), (3, "ddim"), (3, "markov")}
 
 
+def test_low_resolution_as_a_video(root: Path, pipe: StandIn) -> None:
+    clean, fine, coarse = (
+        evaluate(root / "gt", predictions=[root / "theirs"], metrics=["psnr"], crf=crf, device="cpu").report
+        for crf in (None, 5, 40)
+    )
+    assert (fine["settings"]["crf"], coarse["settings"]["crf"]) == (5, 40)
+    quality = [report["mean"]["bicubic"]["psnr"] for report in (clean, fine, coarse)]
+    assert quality == sorted(quality, reverse=True) and quality[0] - quality[2] > 1
+    assert clean["mean"]["theirs"] == coarse["mean"]["theirs"]
+    compressed = H264Compression((40, 40), (250, 250))
+    for name, count, seed in [("run", 4, 0), ("walk", 3, 1)]:
+        low_res = degrade(tensor(scene(count, seed)[:, :48, :64]), BicubicDegradation()).float() / 255
+        video = to_uint8(compressed(low_res, np.random.default_rng(0)))
+        write_folder(root / "videos" / name, video.permute(0, 2, 3, 1).numpy())
+    given = evaluate(root / "gt", predictions=[root / "theirs"], low_res=root / "videos", device="cpu").report
+    assert given["mean"]["bicubic"]["psnr"] == quality[2]
+
+
 def test_the_report_has_what_it_takes_to_repeat_it(root: Path, pipe: StandIn) -> None:
     report = evaluate(root / "gt", frames=2, device="cpu", dtype="fp32", metrics=["psnr"]).report
     assert report["settings"] == {
         "ground_truth": [str(root / "gt")],
         "low_res": None,
         "degradation": "BI",
+        "crf": None,
         "scale": 4,
         "protocol": {"name": "y", "channel": "y", "crop_border": 0, "description": "Luma, whole frames."},
         "metrics": ["psnr"],
@@ -256,6 +275,8 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
     ("options", "message"),
     [
         ({"degradation": "bicubic"}, "`degradation` must be one of"),
+        ({"crf": 52}, "`crf` must be a range within 0 to 51"),
+        ({"crf": 23, "low_res": "lr"}, "`crf` is for a low resolution that is made here"),
         ({"protocol": "vid5"}, "`protocol` must be one of"),
         ({"metrics": ["lpips"]}, "`metrics` must name some of"),
         ({"scale": 0}, "`scale`"),
@@ -321,7 +342,7 @@ def test_command_takes_all_metrics(root: Path, pipe: StandIn, monkeypatch: pytes
         return Evaluation(report, "| table |", "")
 
     monkeypatch.setattr(library, "evaluate", record)
-    done = run(root / "gt", "--metrics", "all", "--lr", root / "lr", "--degradation", "BD", "--stride", 5)
+    done = run(root / "gt", "--metrics", "all", "--lr", root / "lr", "--degradation", "BD", "--crf", 20, "--stride", 5)
     assert done.exit_code == 0 and "1 clips, 3 frames" in done.output
     assert set(seen["metrics"]) >= {"psnr", "lpips-alex", "dists", "niqe", "warping"}
-    assert (seen["low_res"], seen["degradation"], seen["stride"]) == (root / "lr", "BD", 5)
+    assert (seen["low_res"], seen["degradation"], seen["crf"], seen["stride"]) == (root / "lr", "BD", 20, 5)

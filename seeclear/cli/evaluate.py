@@ -27,6 +27,10 @@ def evaluate(
     ] = None,
     lr: Annotated[Path | None, typer.Option(metavar="DIR", help="The low resolution, clip by clip.")] = None,
     degradation: Annotated[str, typer.Option(help="How it is made without --lr: BI or BD.")] = "BI",
+    crf: Annotated[
+        float | None,
+        typer.Option(help="Then make it an H.264 video of this quality, as videos are: 0 to 51.", show_default="none"),
+    ] = None,
     scale: Annotated[int, typer.Option(help="Original over low resolution.")] = 4,
     protocol: Annotated[
         str, typer.Option(help="Channel and border of PSNR and SSIM: vid4 (Y), reds4 (RGB), y or rgb; whole frames.")
@@ -82,6 +86,7 @@ def evaluate(
             predictions=predictions or [],
             low_res=lr,
             degradation=degradation,
+            crf=crf,
             scale=scale,
             protocol=protocol,
             metrics=names,

@@ -6,6 +6,7 @@ from .clips import ClipDataset, ClipSample, ValidationClip, ValidationClips, deg
 from .degradations import BicubicDegradation, Degradation, GaussianDegradation
 from .folders import REFERENCE_VALIDATION_CLIPS, open_sources, read_source_list, reference_validation_paths
 from .realworld import (
+    CompressedDegradation,
     GaussianBlur,
     H264Compression,
     JpegCompression,
@@ -26,6 +27,7 @@ __all__ = [
     "BicubicDegradation",
     "ClipDataset",
     "ClipSample",
+    "CompressedDegradation",
     "Degradation",
     "FrameFolder",
     "GaussianBlur",

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..resize import to_uint8
-from .degradations import check_size
+from .degradations import BicubicDegradation, check_size
 
 Range = tuple[float, float]
 Image8 = NDArray[np.uint8]
@@ -217,6 +217,37 @@ class H264Compression:
         decoder.thread_count = 1
         decoded = [frame for packet in packets for frame in decoder.decode(packet)] + decoder.decode(None)
         return [cast(Image8, frame.reformat(format="rgb24", **_YUV_TO_RGB).to_ndarray()) for frame in decoded]
+
+
+class CompressedDegradation:
+    """MATLAB's bicubic, as BI, and of a share of the clips then an H.264 video: what small videos are in use.
+
+    Args:
+        scale: high over low resolution.
+        probability: the share that is compressed; the others are BI to the bit.
+        crf, keyframe_interval: as in [`H264Compression`].
+    """
+
+    def __init__(
+        self,
+        scale: int = 4,
+        probability: float = 0.4,
+        crf: Range = (12.0, 30.0),
+        keyframe_interval: tuple[int, int] = (4, 250),
+    ) -> None:
+        self.scale = scale
+        self.reduction = BicubicDegradation(scale)
+        self.compression = Sometimes(H264Compression(crf, keyframe_interval), probability)
+
+    def __call__(self, frames: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """(F, 3, H, W) in [0, 1] to (F, 3, H / scale, W / scale) in [0, 1], of 8-bit values.
+
+        Raises:
+            ValueError: `rng` is missing, a side is no multiple of `scale`.
+        """
+        if rng is None:
+            raise ValueError("`rng` must be given: this degradation is random.")
+        return self.compression(self.reduction(frames), rng)
 
 
 class RealWorldDegradation:

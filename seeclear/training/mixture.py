@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from seeclear.data import (
     BicubicDegradation,
     ClipDataset,
+    CompressedDegradation,
     Degradation,
     GaussianDegradation,
     RealWorldDegradation,
@@ -27,6 +28,7 @@ SCALE = 4
 DEGRADATIONS: dict[str, Callable[[], Degradation]] = {
     "BI": BicubicDegradation,
     "BD": GaussianDegradation,
+    "compressed": CompressedDegradation,
     "real": RealWorldDegradation,
 }
 PHOTO_MARGIN = 32

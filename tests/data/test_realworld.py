@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from seeclear.data import (
+    BicubicDegradation,
+    CompressedDegradation,
     GaussianBlur,
     H264Compression,
     JpegCompression,
@@ -137,9 +139,26 @@ def test_the_chain() -> None:
     assert own(clip(), rng()).shape == (4, 3, 24, 32)
 
 
+def test_bicubic_clips_of_which_some_are_videos() -> None:
+    bicubic = BicubicDegradation()(clip())
+    assert torch.equal(CompressedDegradation(probability=0)(clip(), rng()), bicubic)
+    errors = []
+    for crf in (12, 30):
+        compressed = CompressedDegradation(probability=1, crf=(crf, crf))(clip(), rng())
+        assert compressed.shape == bicubic.shape
+        torch.testing.assert_close(compressed * 255, (compressed * 255).round(), atol=1e-4, rtol=0)
+        errors.append(float((compressed - bicubic).abs().mean()))
+    assert 0 < errors[0] < errors[1] < 0.1
+    kept = [torch.equal(CompressedDegradation()(clip(), rng(seed)), bicubic) for seed in range(50)]
+    assert sum(kept) / len(kept) == pytest.approx(0.6, abs=0.15)
+
+
 def test_bad_arguments() -> None:
-    with pytest.raises(ValueError, match="`rng` must be given"):
-        RealWorldDegradation()(clip())
+    for degradation in (RealWorldDegradation(), CompressedDegradation()):
+        with pytest.raises(ValueError, match="`rng` must be given"):
+            degradation(clip())
+    with pytest.raises(ValueError, match="multiples of 4"):
+        CompressedDegradation()(clip(2, 18, 16), rng())
     with pytest.raises(ValueError, match="multiples of 4"):
         RealWorldDegradation()(clip(2, 18, 16), rng())
     with pytest.raises(ValueError, match="`low` must keep the size"):
