@@ -164,8 +164,14 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         "--degradation",
         choices=tuple(DEGRADATIONS),
         default="BI",
-        help="how LR frames are made: MATLAB's bicubic; Gaussian and every 4th pixel; bicubic, four in ten clips "
-        "of which then are H.264 videos; or blur, noise, JPEG and H.264",
+        help="how LR frames are made: MATLAB's bicubic; Gaussian and every 4th pixel; bicubic, a share of the "
+        "clips then as H.264 videos; or blur, noise, JPEG and H.264",
+    )
+    add(
+        "--compressed_probability",
+        type=float,
+        default=0.4,
+        help="the share of the clips that --degradation compressed makes H.264 videos",
     )
     add("--max_frame_step", type=int, default=1, help="frames of a clip are 1 to so many frames of the source apart")
     add(

@@ -25,11 +25,11 @@ from seeclear.data import (
 )
 
 SCALE = 4
-DEGRADATIONS: dict[str, Callable[[], Degradation]] = {
-    "BI": BicubicDegradation,
-    "BD": GaussianDegradation,
-    "compressed": CompressedDegradation,
-    "real": RealWorldDegradation,
+DEGRADATIONS: dict[str, Callable[[argparse.Namespace], Degradation]] = {
+    "BI": lambda args: BicubicDegradation(),
+    "BD": lambda args: GaussianDegradation(),
+    "compressed": lambda args: CompressedDegradation(probability=args.compressed_probability),
+    "real": lambda args: RealWorldDegradation(),
 }
 PHOTO_MARGIN = 32
 """Frames made from photographs are so many pixels larger than the crops."""
@@ -72,8 +72,8 @@ def build_data(args: argparse.Namespace, num_frames: int, num_samples: int) -> T
 
     Args:
         args: the script's arguments: `train_data_dir`, `data_config`, `data_root`, `resolution`, `cache_data`,
-            `seed`, `degradation`, `max_frame_step`, `texture_candidates`, `texture_probability`, `still_probability`,
-            `validation_data`, `validation_frames`, `validation_max_clips`.
+            `seed`, `degradation`, `compressed_probability`, `max_frame_step`, `texture_candidates`,
+            `texture_probability`, `still_probability`, `validation_data`, `validation_frames`, `validation_max_clips`.
         num_frames: in a training sample.
         num_samples: how many samples the whole run takes.
 
@@ -100,7 +100,7 @@ def build_data(args: argparse.Namespace, num_frames: int, num_samples: int) -> T
         crop_size=args.resolution // SCALE,
         scale=SCALE,
         num_samples=num_samples,
-        degradation=DEGRADATIONS[args.degradation](),
+        degradation=DEGRADATIONS[args.degradation](args),
         seed=args.seed,
         max_frame_step=args.max_frame_step,
         texture_candidates=args.texture_candidates,

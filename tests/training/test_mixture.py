@@ -61,6 +61,13 @@ def test_degradations(folder: Path, name: str, kind: type) -> None:
     assert any(changed) and (name != "compressed" or not all(changed))
 
 
+def test_share_of_compressed_clips(folder: Path) -> None:
+    never = data(folder, "--degradation", "compressed", "--compressed_probability", "0")
+    assert all(torch.equal(never.dataset[i]["lr"], data(folder).dataset[i]["lr"]) for i in range(5))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`probability` must be in"):
+        data(folder, "--degradation", "compressed", "--compressed_probability", "1.5")
+
+
 def test_crops_with_texture_are_preferred(folder: Path) -> None:
     def spread(built: TrainingData) -> float:
         return float(np.mean([built.dataset[i]["hr"].float().std() for i in range(40)]))  # type: ignore[union-attr]
