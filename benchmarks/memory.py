@@ -61,7 +61,8 @@ def restore_few_tiles(every: int) -> None:
     def restore(self: Any, context: Any, tile: Any) -> Any:
         if next(tiles) % every == 0:
             return restore_tile(self, context, tile)
-        return ((self._enlarge(context, tile) + 1) / 2).clamp(0, 1)
+        clip = context.clip  # of whose frames the condenser sees more than it restores
+        return ((self._enlarge(context, tile).narrow(1, clip.first_frame, clip.num_frames) + 1) / 2).clamp(0, 1)
 
     SeeClearRun.restore_tile = restore
 
