@@ -58,7 +58,7 @@ def test_degradations(folder: Path, name: str, kind: type) -> None:
     samples = [(built.dataset[i], data(folder).dataset[i]) for i in range(10)]
     assert all(torch.equal(sample["hr"], bicubic["hr"]) for sample, bicubic in samples)  # type: ignore[arg-type]
     changed = [not torch.equal(sample["lr"], bicubic["lr"]) for sample, bicubic in samples]  # type: ignore[arg-type]
-    assert any(changed) and (name != "compressed" or not all(changed))
+    assert changed[0] if name != "compressed" else 0 < sum(changed) < 10
 
 
 def test_share_of_compressed_clips(folder: Path) -> None:

@@ -1,0 +1,34 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from seeclear import PixelCondenser, SeeClearPipeline
+from seeclear.pipelines.run_seeclear import SeeClearRun
+from seeclear.resize import imresize
+
+
+def test_skipped_tiles_become_bicubic_frames_of_the_clip_alone(
+    load_script: Callable[[str], ModuleType],
+    small_components: dict[str, Any],
+    small_condenser_config: dict[str, Any],
+    randomize: Callable[..., nn.Module],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the condenser sees frames beyond the clip: clips of 3 frames of 7."""
+    torch.manual_seed(0)
+    condenser = randomize(PixelCondenser(**small_condenser_config | {"motion_compensation": True})).eval()
+    pipe = SeeClearPipeline(**small_components | {"pixel_condenser": condenser})
+    assert pipe.pixel_condenser.reach > 0
+    monkeypatch.setattr(SeeClearRun, "restore_tile", SeeClearRun.restore_tile)  # to have it back afterwards
+    load_script("benchmarks/memory.py").restore_few_tiles(1000)
+    video = torch.rand(7, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    frames = pipe(video, clip_length=3, clip_overlap=1, output_type="pt").frames[0]
+    assert frames.shape == (7, 3, 128, 192)
+    bicubic = imresize(video, scale=4).clamp(0, 1)
+    torch.testing.assert_close(frames[3:], bicubic[3:], rtol=0, atol=1e-5)  # the first clip is the one that is seen
+    assert not torch.allclose(frames[:2], bicubic[:2], atol=1e-3)
