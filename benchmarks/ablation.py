@@ -33,9 +33,9 @@ from torch import Tensor
 
 import seeclear
 from seeclear import PixelCondenser, SeeClearPipeline
+from seeclear.app.evaluate import load_model
 from seeclear.data import ValidationClips
 from seeclear.data.benchmark import find_clips
-from seeclear.evaluate import load_model
 from seeclear.metrics.evaluation import (
     BICUBIC,
     Evaluator,

@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seeclear.app.evaluate import load_model
 from seeclear.data import ValidationClips
 from seeclear.data.benchmark import find_clips
-from seeclear.evaluate import load_model
 from seeclear.metrics import frame_difference_error, psnr
 from seeclear.metrics.evaluation import aligned_table
 from seeclear.pipelines import SeeClearPipeline, SemanticLensPipeline

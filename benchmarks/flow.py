@@ -22,7 +22,8 @@ from torch import Tensor
 from seeclear.data import ValidationClips
 from seeclear.data.benchmark import find_clips
 from seeclear.metrics.evaluation import aligned_table
-from seeclear.models.motion import clip_flow, optical_flow, warp
+from seeclear.models.moving_objects import lucas_kanade_flow
+from seeclear.models.optical_flow import clip_flow, warp
 from seeclear.resize import imresize
 
 
@@ -34,7 +35,7 @@ def unmoved(frames: Tensor) -> Tensor:
 def lucas_kanade(frames: Tensor) -> Tensor:
     """As [`unmoved`], by the method that the segmenter's maps of motion use."""
     grey = frames.mean(dim=1, keepdim=True) / 2 + 0.5
-    return optical_flow(grey[:-1], grey[1:])
+    return lucas_kanade_flow(grey[:-1], grey[1:])
 
 
 def medium_preset(frames: Tensor, scale: int) -> Tensor:

@@ -69,7 +69,7 @@ def restore_few_tiles(every: int) -> None:
 
 def measure(path_in: str, path_out: str, settings: dict[str, str | None], every: int) -> None:
     """Upscales, and prints megabytes of this process before and at the peak, and seconds."""
-    from seeclear.upscale import upscale_video
+    from seeclear.app.upscale import upscale_video
 
     if every > 1:
         restore_few_tiles(every)

@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from PIL import Image
 
-from seeclear.evaluate import Evaluation, evaluate, load_model
+from seeclear.app.evaluate import Evaluation, evaluate, load_model
+from seeclear.app.upscale import parameter_counts
 from seeclear.metrics.evaluation import BICUBIC, aligned_table, bicubic_frames, figures_table
 from seeclear.metrics.protocols import get_protocol
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
-from seeclear.upscale import parameter_counts
 
 SHIPPED = ["semantic-lens-tiny", "seeclear-tiny", "seeclear-star-tiny"]
 PROTOCOL = "y"

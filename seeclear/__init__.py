@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seeclear.app.upscale import upscale_video
     from seeclear.models.pixel_condenser import PixelCondenser
     from seeclear.models.semantic_distiller import SemanticDistiller
     from seeclear.models.semantic_lens import SemanticLens
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from seeclear.pipelines.pipeline_seeclear import SeeClearPipeline
     from seeclear.pipelines.pipeline_semantic_lens import SemanticLensPipeline
     from seeclear.schedulers.scheduling_blurring_resshift import BlurringResShiftScheduler
-    from seeclear.upscale import upscale_video
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ _MODULES = {
     "SemanticLens": "seeclear.models.semantic_lens",
     "SemanticLensPipeline": "seeclear.pipelines.pipeline_semantic_lens",
     "load_pipeline": "seeclear.pipelines.auto",
-    "upscale_video": "seeclear.upscale",
+    "upscale_video": "seeclear.app.upscale",
     # diffusers looks for the base class that knows how to load a component in the component's own library.
     "ModelMixin": "diffusers",
     "SchedulerMixin": "diffusers",

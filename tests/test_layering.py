@@ -1,5 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Imports point one way: cli -> pipelines -> models -> schedulers; video, data and metrics stand apart."""
+"""Imports point one way: app -> pipelines -> models -> schedulers; video, data and metrics stand apart."""
 
 import ast
 import sys
@@ -14,21 +14,18 @@ PACKAGE = ROOT / "seeclear"
 LIBRARY_PARTS = {"resize", "video", "data", "metrics"}
 ALLOWED: dict[str, set[str]] = {
     "_registration": set(),
+    "files": set(),
     "resize": set(),
     "runtime": set(),
-    "video": {"resize"},
-    "data": {"resize", "video"},
+    "video": {"resize", "files"},
+    "data": {"resize", "video", "files"},
     "metrics": {"resize", "video", "data"},
     "schedulers": {"_registration"},
     "models": {"_registration", "schedulers", "resize"},
-    "pipelines": {"_registration", "schedulers", "models", "video", "resize"},
-    "training": {"_registration", "runtime", "schedulers", "models", "pipelines", "jobs"} | LIBRARY_PARTS,
-    "jobs": {"runtime", "pipelines", "video", "resize"},
-    "upscale": {"runtime", "jobs", "pipelines", "models", "schedulers", "video", "resize"},
-    "segment": {"runtime", "upscale", "models", "schedulers", "video", "metrics"},
-    "evaluate": {"runtime", "pipelines"} | LIBRARY_PARTS,
-    "cli": {"runtime", "jobs", "segment", "evaluate", "upscale", "pipelines", "models", "schedulers"} | LIBRARY_PARTS,
-    "__main__": {"cli"},
+    "pipelines": {"_registration", "runtime", "schedulers", "models", "video", "resize"},
+    "training": {"_registration", "files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
+    "app": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
+    "__main__": {"app"},
 }
 
 SCHEDULERS = sorted((PACKAGE / "schedulers").glob("*.py"))

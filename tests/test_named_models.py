@@ -16,8 +16,9 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
-from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, evaluate, load_pipeline, upscale
-from seeclear.cli import app
+from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
+from seeclear.app import evaluate, upscale
+from seeclear.app.cli import app
 from seeclear.metrics.perceptual import file_hash
 from seeclear.pipelines.loading import SHIPPED_WEIGHTS
 from seeclear.pipelines.memory import choose_clips_and_tile, estimate_peak_bytes

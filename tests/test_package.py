@@ -48,7 +48,7 @@ def test_unknown_name() -> None:
         _ = seeclear.PixelCondensor
 
 
-@pytest.mark.parametrize("module", ["seeclear", "seeclear.cli"])
+@pytest.mark.parametrize("module", ["seeclear", "seeclear.app.cli"])
 def test_import_leaves_the_heavy_libraries_alone(module: str) -> None:
     heavy = {"torch", "diffusers", "transformers", "accelerate", "numpy", "av"}
     loaded = run_python(f"import sys, {module}; print(*sys.modules)").split()
@@ -101,7 +101,7 @@ def test_wheel_installs_seeclear_and_nothing_else(wheel: zipfile.ZipFile) -> Non
     information = f"seeclear-{seeclear.__version__}.dist-info"
     assert {name.split("/")[0] for name in wheel.namelist()} == {"seeclear", information}
     assert f"{information}/licenses/LICENSE" in wheel.namelist()
-    assert "seeclear = seeclear.cli:main" in wheel.read(f"{information}/entry_points.txt").decode()
+    assert "seeclear = seeclear.app.cli:main" in wheel.read(f"{information}/entry_points.txt").decode()
 
 
 def test_wheel_holds_the_whole_package(wheel: zipfile.ZipFile) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .motion import flow_to, warp
+from .optical_flow import flow_to_neighbor, warp
 
 _REACH = 2
 _RADIUS = 2
@@ -70,7 +70,7 @@ def refine_masks(
             ]
             if readings:
                 masks = torch.stack(readings).mean(dim=0)
-                seen.append(masks if i == j else warp(masks, flow_to(flow, i, j - i)))
+                seen.append(masks if i == j else warp(masks, flow_to_neighbor(flow, i, j - i)))
         inside = guided_filter(torch.stack(seen).mean(dim=0).sigmoid(), guide[:, i])
         refined.append(inside.clamp(1e-4, 1 - 1e-4).logit())
     return torch.stack(refined, dim=1) - torch.tensor(_THRESHOLD).logit().to(guide)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, conv_blocks, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
-from .motion import clip_flow, moved_neighbor
+from .optical_flow import clip_flow, moved_neighbor
 from .propagation import ClipPropagation
 from .size_requirement import SizeRequirement
 from .wavelets import haar_dwt, haar_idwt, inverse_wavelet_packet, wavelet_packet

@@ -23,7 +23,7 @@ from .lens_modules import (
     InstanceSemanticEmbedding,
     in_parts,
 )
-from .motion import flow_to, sample_subpixels, subpixel_places, subpixels, warp
+from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_places, subpixels, warp
 
 
 @dataclass
@@ -62,7 +62,7 @@ class ClipMotion:
 
     def between(self, t: int, before: int) -> tuple[Tensor, Tensor, Tensor]:
         """Flow, neighbor and frame, as [`PropagationBranch.compensate`] takes them, from frame `t` to `before`."""
-        return flow_to(self.flow, t, before - t), self.enlarged[:, before], self.ordered[t]
+        return flow_to_neighbor(self.flow, t, before - t), self.enlarged[:, before], self.ordered[t]
 
 
 class PropagationBranch(nn.Module):

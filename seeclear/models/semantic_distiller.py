@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from .instance_tokens import InstanceEncoderDecoder
 from .mask_refinement import refine_masks
-from .motion import MotionHead, clip_flow
+from .moving_objects import MotionHead
+from .optical_flow import clip_flow
 from .pretrained_segmenters import read_segmenter
 from .segmenters import STRIDE, Segmentation, Segmenter, build_segmenter
 

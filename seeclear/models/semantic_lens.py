@@ -36,7 +36,7 @@ from .lens_modules import (
     sample_maps,
     sampling_matrix,
 )
-from .motion import clip_flow
+from .optical_flow import clip_flow
 from .propagation import ClipMotion, ClipSemantics, PropagationBranch, propagate
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from seeclear.jobs.durable import remove, sync, sync_folder
+from seeclear.files import remove, sync, sync_folder
 
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 PARTIAL_PREFIX = ".partial-"

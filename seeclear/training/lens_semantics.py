@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seeclear.data import Photo, Source
 from seeclear.models import SemanticDistiller, SemanticLens
-from seeclear.models.motion import MotionHead, neighbor_pairs, pair_motion
+from seeclear.models.moving_objects import MotionHead, neighbor_pairs, pair_motion
 from seeclear.training.semantics import SCALE, SemanticsCache, SemanticsStore
 
 

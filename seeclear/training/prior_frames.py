@@ -23,7 +23,7 @@ from seeclear.data import Photo, Source
 from seeclear.data.augmentation import augment
 from seeclear.data.clips import degrade, low_res_of
 from seeclear.data.degradations import BicubicDegradation, Degradation, GaussianDegradation
-from seeclear.jobs.durable import unwritable, write_durably
+from seeclear.files import unwritable, write_durably
 from seeclear.pipelines import SemanticLensPipeline
 from seeclear.resize import to_uint8
 

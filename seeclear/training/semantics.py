@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seeclear.data import Photo, Source
-from seeclear.jobs.durable import remove, unwritable
+from seeclear.files import remove, unwritable
 from seeclear.models import SemanticDistiller
 from seeclear.resize import imresize, to_uint8
 

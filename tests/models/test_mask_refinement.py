@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from seeclear.models import SemanticDistiller
 from seeclear.models.mask_refinement import guided_filter, refine_masks
-from seeclear.models.motion import clip_flow
+from seeclear.models.optical_flow import clip_flow
 
 
 def moving_square(frames: int = 5, height: int = 48, width: int = 64) -> tuple[torch.Tensor, torch.Tensor]:

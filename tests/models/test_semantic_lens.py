@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seeclear.models import LENS_PRESETS, SemanticLens, build_lens_components, lens_modules
 from seeclear.models.lens_modules import ImplicitMaskedAlignment, sample_maps, sampling_matrix
-from seeclear.models.motion import flow_to, moved_neighbor, subpixels, warp
+from seeclear.models.optical_flow import flow_to_neighbor, moved_neighbor, subpixels, warp
 from seeclear.resize import imresize
 
 SWITCHES = ("image", "gps", "isee", "multi_frame_attention")
@@ -105,7 +105,7 @@ def test_features_move_as_sub_pixels(moving_clip: Callable[..., Tensor]) -> None
         assert moved is not None and there is not None
         features = torch.randn(1, 32, *low_res.shape[-2:])
         frames = enlarged[:, t + step], subpixels(enlarged[:, t], 4)
-        made = lens.forward_branch.compensate(features, flow_to(flow, t, step), *frames)
+        made = lens.forward_branch.compensate(features, flow_to_neighbor(flow, t, step), *frames)
         expected = F.pixel_unshuffle(warp(F.pixel_shuffle(features, 4), there), 4), F.pixel_unshuffle(moved, 4)
         for x, y in zip(made, expected, strict=True):
             torch.testing.assert_close(x, y, rtol=1e-3, atol=1e-3)  # places in another order of operations

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from seeclear import SemanticDistiller
 from seeclear.data import ClipDataset, FrameFolder, Photo
 from seeclear.models.lens_modules import sample_maps, sampling_matrix
-from seeclear.models.motion import pair_motion
+from seeclear.models.moving_objects import pair_motion
 from seeclear.resize import imresize, to_uint8
 from seeclear.training.lens_semantics import LensSemantics, mirror, region_of
 from seeclear.training.semantics import SemanticsCache

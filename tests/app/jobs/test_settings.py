@@ -1,0 +1,112 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Sizes of the output, and settings as they are typed."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seeclear.app.jobs.settings import UpscaleSettings, output_size, parse_memory, parse_tile
+
+SIZES = st.integers(1, 70)
+
+
+@pytest.mark.parametrize(
+    ("scale", "width", "height", "expected"),
+    [
+        (None, None, None, (132, 68)),
+        (4, None, None, (132, 68)),
+        (1, None, None, (33, 17)),
+        (1.5, None, None, (50, 26)),  # 49.5 and 25.5: halves are rounded up
+        (2.71, None, None, (89, 46)),
+        (None, 66, None, (66, 34)),
+        (None, None, 34, (66, 34)),
+        (None, 40, 60, (40, 60)),
+        (None, 33, 68, (33, 68)),
+    ],
+)
+def test_sizes(scale: float | None, width: int | None, height: int | None, expected: tuple[int, int]) -> None:
+    assert output_size(33, 17, scale, width, height, model_scale=4) == expected
+
+
+@given(SIZES, SIZES, st.sampled_from([1, 2, 3, 4]))
+def test_whole_factors_are_exact(width: int, height: int, scale: int) -> None:
+    assert output_size(width, height, scale, None, None, 4) == (scale * width, scale * height)
+
+
+@given(SIZES, SIZES, st.floats(1, 4))
+def test_any_factor_is_within_half_a_pixel(width: int, height: int, scale: float) -> None:
+    for length, out in zip((width, height), output_size(width, height, scale, None, None, 4), strict=True):
+        assert abs(out - scale * length) <= 0.5 and length <= out <= 4 * length
+
+
+@given(SIZES, SIZES, st.data())
+def test_one_side_keeps_the_aspect_ratio(width: int, height: int, data: Any) -> None:
+    wanted = data.draw(st.integers(width, 4 * width))
+    out_width, out_height = output_size(width, height, None, wanted, None, 4)
+    assert out_width == wanted and abs(out_height - wanted * height / width) <= 0.5
+    assert output_size(height, width, None, None, wanted, 4) == (out_height, out_width)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((None, 32, None), "`width` must be from 33 to 132 for an input of 33x17, but was 32"),
+        ((None, 133, None), "`width` must be from 33 to 132"),
+        ((None, None, 16), "`height` must be from 17 to 68 for an input of 33x17, but was 16"),
+        ((None, 66, 69), "`height` must be from 17 to 68"),
+    ],
+)
+def test_sizes_out_of_range(arguments: tuple[Any, Any, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        output_size(33, 17, *arguments, model_scale=4)
+
+
+def test_scale_beyond_the_model() -> None:
+    with pytest.raises(ValueError, match="`scale` must be from 1 to 2 with this model, but was 3"):
+        output_size(10, 10, 3, None, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scale": 0.5}, "`scale` must be from 1 to 4, but was 0.5"),
+        ({"scale": 4.5}, "but was 4.5"),
+        ({"scale": float("nan")}, "but was nan"),
+        ({"scale": 2, "width": 100}, "give `scale`, or `width` and `height`, not both"),
+        ({"tile": 64, "memory": "4GB"}, "give `tile` or `memory`, not both"),
+        ({"memory": "much"}, "`memory` must be a size such as 4GB or 500MB, but was 'much'"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        UpscaleSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4GB", 4 * 10**9),
+        ("4g", 4 * 10**9),
+        ("2GiB", 2**31),
+        ("3.5 G", 3_500_000_000),
+        ("500MB", 500 * 10**6),
+        (123456, 123456),
+    ],
+)
+def test_memory(text: str | int, expected: int) -> None:
+    assert parse_memory(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "0GB", "4XB", "4 GB each", "nan"])
+def test_memory_of_another_form(text: str) -> None:
+    with pytest.raises(ValueError, match="`memory` must be a size"):
+        parse_memory(text)
+
+
+def test_tile() -> None:
+    assert (parse_tile("256"), parse_tile("192x320"), parse_tile("0")) == (256, (192, 320), 0)
+    for text in ("", "x", "1.5", "12x", "-3", "1x2x3"):
+        with pytest.raises(ValueError, match="`tile` must be a number of pixels"):
+            parse_tile(text)
