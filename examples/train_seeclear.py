@@ -24,7 +24,7 @@ from seeclear import (
 )
 from seeclear.metrics.perceptual import LPIPS
 from seeclear.models.presets import PRESETS
-from seeclear.pipelines.loading import locate
+from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
@@ -276,9 +276,11 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         if args.train_distiller == "nothing" and model.pixel_condenser.config.frame_semantics:
             distilled = distilled_frame(model.semantic_distiller)
             known["tokens"] = torch.rand(*clips, *distilled.tokens.shape[2:])
-            known["features"] = torch.rand(*clips, distilled.features.shape[2], side // 4 // CELL, side // 4 // CELL)
+            known["features"] = torch.rand(
+                *clips, distilled.features.shape[2], side // SCALE // CELL, side // SCALE // CELL
+            )
             del distilled
-        low_res = torch.rand(*clips, 3, side // 4, side // 4)
+        low_res = torch.rand(*clips, 3, side // SCALE, side // SCALE)
         prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
         loss = pixel_loss(args, prediction, x0)
         if lpips is not None:

@@ -16,8 +16,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
-from seeclear.pipelines.loading import locate
 from seeclear.resize import imresize
+from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import (
     add_data_arguments,
     add_optimisation_arguments,
@@ -161,11 +161,11 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     if args.gradient_checkpointing:
         lens.enable_gradient_checkpointing()
     # weights of resizing depend on values, and are kept
-    imresize(torch.zeros(1, args.resolution // 4, args.resolution // 4), scale=lens.config.scale)
+    imresize(torch.zeros(1, args.resolution // SCALE, args.resolution // SCALE), scale=lens.config.scale)
 
     def step(network: Callable[..., Any], _: object) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution
-        x0, low_res = torch.rand(*clips, 3, side, side), torch.rand(*clips, 3, side // 4, side // 4)
+        x0, low_res = torch.rand(*clips, 3, side, side), torch.rand(*clips, 3, side // SCALE, side // SCALE)
         semantics = {}
         if lens.needs_semantics:
             known, grid = distilled_frame(distiller), lens.config.global_grid

@@ -11,18 +11,19 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "seeclear"
 
 # Part of the package (a sub-package or a module) -> the other parts it may import.
-LIBRARY_PARTS = {"resize", "video", "data", "metrics"}
+LIBRARY_PARTS = {"resize", "shipped", "video", "data", "metrics"}
 ALLOWED: dict[str, set[str]] = {
     "_registration": set(),
     "files": set(),
     "resize": set(),
+    "shipped": set(),
     "runtime": set(),
     "video": {"resize", "files"},
-    "data": {"resize", "video", "files"},
+    "data": {"shipped", "resize", "video", "files"},
     "metrics": {"resize", "video", "data"},
-    "schedulers": {"_registration"},
-    "models": {"_registration", "schedulers", "resize"},
-    "pipelines": {"_registration", "runtime", "schedulers", "models", "video", "resize"},
+    "schedulers": {"_registration", "shipped"},
+    "models": {"shipped", "_registration", "schedulers", "resize"},
+    "pipelines": {"shipped", "_registration", "runtime", "schedulers", "models", "video", "resize"},
     "training": {"_registration", "files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
     "app": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
     "__main__": {"app"},

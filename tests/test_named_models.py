@@ -20,8 +20,8 @@ from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_
 from seeclear.app import evaluate, upscale
 from seeclear.app.cli import app
 from seeclear.metrics.perceptual import file_hash
-from seeclear.pipelines.loading import SHIPPED_WEIGHTS
 from seeclear.pipelines.memory import choose_clips_and_tile, estimate_peak_bytes
+from seeclear.shipped import SHIPPED_WEIGHTS
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("seeclear-tiny", "semantic-lens-tiny", "seeclear-star-tiny")
@@ -47,7 +47,7 @@ def shelf(
     }
     for name in NAMES:
         pipelines[name].save_pretrained(folder / name)
-    monkeypatch.setattr("seeclear.pipelines.loading.SHIPPED_WEIGHTS", folder)
+    monkeypatch.setattr("seeclear.shipped.SHIPPED_WEIGHTS", folder)
     return folder
 
 

@@ -40,10 +40,10 @@ from seeclear.metrics.evaluation import (
 from seeclear.metrics.perceptual import file_hash
 from seeclear.resize import to_uint8
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
+from seeclear.shipped import DEFAULT_MODEL, SCALE, locate
 
 PathLike = str | os.PathLike[str]
 
-DEFAULT_MODEL = "seeclear-tiny"
 DEGRADATIONS = ("BI", "BD")
 KEYFRAME_INTERVAL = 250
 """Of videos that `crf` makes: what x264 does unless told."""
@@ -95,7 +95,7 @@ def evaluate(
     low_res: PathLike | None = None,
     degradation: str = "BI",
     crf: float | None = None,
-    scale: int = 4,
+    scale: int = SCALE,
     protocol: str = "y",
     metrics: Sequence[str] = DEFAULT_METRICS,
     perceptual_weights: PathLike | None = None,
@@ -299,7 +299,6 @@ def load_model(model: str, device: torch.device, dtype: torch.dtype) -> tuple[An
     from diffusers import DiffusionPipeline
 
     from seeclear.pipelines.auto import load_pipeline
-    from seeclear.pipelines.loading import locate
 
     location = locate(model, "model")
     folder = location if os.path.isdir(location) else DiffusionPipeline.download(location)

@@ -31,8 +31,6 @@ from seeclear.pipelines.auto import load_pipeline as load_by_name
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
 from seeclear.video.reader import VideoReader
 
-DEFAULT_MODEL = UpscaleSettings.model
-
 PathLike = str | os.PathLike[str]
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from seeclear.shipped import SCALE
+
 from ..resize import to_uint8
 from .augmentation import augment, draw_augmentation
 from .degradations import BicubicDegradation, Degradation
@@ -90,7 +92,7 @@ class ClipDataset(Dataset[ClipSample]):
         sources: Sequence[Source],
         clip_length: int = 5,
         crop_size: int = 48,
-        scale: int = 4,
+        scale: int = SCALE,
         num_samples: int = 100_000,
         degradation: Degradation | None = None,
         seed: int = 0,
@@ -228,7 +230,7 @@ class ValidationClips(Sequence[ValidationClip]):
         scale: high over low resolution.
     """
 
-    def __init__(self, paths: Sequence[str | Path], max_frames: int | None = None, scale: int = 4) -> None:
+    def __init__(self, paths: Sequence[str | Path], max_frames: int | None = None, scale: int = SCALE) -> None:
         if max_frames is not None and max_frames < 1:
             raise ValueError(f"`max_frames` must be at least 1 or None, but is {max_frames}.")
         self.sources = [FrameFolder(path) if Path(path).is_dir() else VideoFile(path) for path in paths]

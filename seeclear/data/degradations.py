@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seeclear.shipped import SCALE
+
 from ..resize import imresize, to_uint8
 
 
@@ -34,7 +36,7 @@ def check_size(frames: Tensor, scale: int) -> None:
 class BicubicDegradation:
     """The degradation called BI: MATLAB's bicubic, antialiased, by 1 / scale; rounded to 8 bits."""
 
-    def __init__(self, scale: int = 4) -> None:
+    def __init__(self, scale: int = SCALE) -> None:
         self.scale = scale
 
     def __call__(self, frames: Tensor, rng: np.random.Generator | None = None) -> Tensor:
@@ -51,7 +53,7 @@ class GaussianDegradation:
     of a block as with BI: what was trained on one of the two is shifted by 1.5 high-resolution pixels on the other.
     """
 
-    def __init__(self, sigma: float = 1.6, scale: int = 4) -> None:
+    def __init__(self, sigma: float = 1.6, scale: int = SCALE) -> None:
         if not sigma > 0:
             raise ValueError(f"`sigma` must be positive, but is {sigma}.")
         self.sigma, self.scale = sigma, scale

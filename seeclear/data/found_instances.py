@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from seeclear.shipped import SCALE
+
 from ..resize import imresize, to_uint8
 from .instances import MAX_INSTANCES, AnnotatedClip
 from .sources import VideoFile, image_files
@@ -91,7 +93,7 @@ def read_static_video(
     clip_length: int = 8,
     num_clips: int = 40,
     until: float = 1.0,
-    scale: int = 4,
+    scale: int = SCALE,
     since: float = 0.0,
 ) -> list[AnnotatedClip]:
     """Cuts clips out of a video whose camera stands still; what differs from the background is an instance each.

@@ -18,6 +18,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from seeclear.shipped import SCALE
+
 from ..resize import imresize, to_uint8
 from .sources import image_files, read_image
 
@@ -51,7 +53,7 @@ class AnnotatedClip:
     group: str = ""
 
 
-def read_annotated_clip(frames_dir: Path, masks_dir: Path, label: str = "", scale: int = 4) -> AnnotatedClip:
+def read_annotated_clip(frames_dir: Path, masks_dir: Path, label: str = "", scale: int = SCALE) -> AnnotatedClip:
     """Reads a clip in DAVIS' layout and reduces it by `scale`, the frames as "BI" does and the masks by averaging.
 
     Raises:

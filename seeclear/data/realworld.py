@@ -20,6 +20,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from seeclear.shipped import SCALE
+
 from ..resize import to_uint8
 from .degradations import BicubicDegradation, check_size
 
@@ -230,7 +232,7 @@ class CompressedDegradation:
 
     def __init__(
         self,
-        scale: int = 4,
+        scale: int = SCALE,
         probability: float = 0.4,
         crf: Range = (12.0, 30.0),
         keyframe_interval: tuple[int, int] = (4, 250),
@@ -264,7 +266,7 @@ class RealWorldDegradation:
     """
 
     def __init__(
-        self, scale: int = 4, high: Sequence[Transform] | None = None, low: Sequence[Transform] | None = None
+        self, scale: int = SCALE, high: Sequence[Transform] | None = None, low: Sequence[Transform] | None = None
     ) -> None:
         if scale < 1:
             raise ValueError(f"`scale` must be at least 1, but is {scale}.")

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from seeclear.shipped import SCALE
+
 from .sources import FrameFolder, Source, image_files
 
 REDS4 = ("000", "011", "015", "020")
@@ -41,7 +43,7 @@ def _clip(folder: Path, low_res: Path | None, size: tuple[int, int] | None, cach
     """The clip in a folder, with its low resolution if there is to be one (of a quarter of the size)."""
     if low_res is None:
         return FrameFolder(folder, cache=cache, size=size)
-    small_size = None if size is None else (size[0] // 4, size[1] // 4)
+    small_size = None if size is None else (size[0] // SCALE, size[1] // SCALE)
     return FrameFolder(folder, cache=cache, size=size, low_res=FrameFolder(low_res, cache=cache, size=small_size))
 
 

@@ -21,6 +21,8 @@ from diffusers.utils import BaseOutput
 from einops import rearrange
 from torch import Tensor, nn
 
+from seeclear.shipped import SCALE
+
 from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, conv_blocks, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
@@ -214,7 +216,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        scale: int = 4,
+        scale: int = SCALE,
         wavelet_levels: int = 2,
         channels: tuple[int, ...] = (64, 96, 112, 112),
         layers_per_level: int = 2,

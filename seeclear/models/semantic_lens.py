@@ -24,6 +24,7 @@ from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
 from seeclear.resize import imresize
+from seeclear.shipped import SCALE
 
 from .attention import conv_blocks, zero_init
 from .lens_modules import (
@@ -95,7 +96,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        scale: int = 4,
+        scale: int = SCALE,
         channels: int = 64,
         extraction_blocks: int = 1,
         backward_blocks: int = 2,

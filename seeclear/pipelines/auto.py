@@ -6,7 +6,8 @@ from typing import Any
 
 from diffusers import DiffusionPipeline
 
-from .loading import locate
+from seeclear.shipped import locate
+
 from .pipeline_seeclear import SeeClearPipeline
 from .pipeline_semantic_lens import SemanticLensPipeline
 

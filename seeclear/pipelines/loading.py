@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from diffusers import DiffusionPipeline
 
-SHIPPED_WEIGHTS = Path(__file__).parent.parent / "weights"
+from seeclear.shipped import locate
 
 PIPELINE_FILE = """\
 # diffusers runs every file of this name in one module, and wants one pipeline in it
@@ -17,23 +17,6 @@ from seeclear import {name}  # noqa: E402, F401
 """
 
 Pipeline = TypeVar("Pipeline", bound="ShippedPipeline")
-
-
-def locate(name_or_path: str | os.PathLike[str], argument: str = "pretrained_model_name_or_path") -> str:
-    """The folder or Hub id that a folder, a Hub id or the name of shipped weights stands for, given as `argument`.
-
-    Raises:
-        ValueError: there is no such folder, and the name is neither a shipped model nor of the form of a Hub id.
-    """
-    name = str(name_or_path)
-    if os.path.isdir(name):
-        return name
-    shipped = sorted(path.name for path in SHIPPED_WEIGHTS.iterdir() if path.is_dir())
-    if name in shipped:
-        return str(SHIPPED_WEIGHTS / name)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise ValueError(f"`{argument}` is {name!r}; it must be a folder, a Hub id (owner/name) or one of {shipped}")
-    return name
 
 
 class ShippedPipeline(DiffusionPipeline):

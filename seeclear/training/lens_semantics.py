@@ -15,7 +15,8 @@ from torch import Tensor
 from seeclear.data import Photo, Source
 from seeclear.models import SemanticDistiller, SemanticLens
 from seeclear.models.moving_objects import MotionHead, neighbor_pairs, pair_motion
-from seeclear.training.semantics import SCALE, SemanticsCache, SemanticsStore
+from seeclear.shipped import SCALE
+from seeclear.training.semantics import SemanticsCache, SemanticsStore
 
 
 class LensSemantics(SemanticsCache):

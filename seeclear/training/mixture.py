@@ -23,8 +23,8 @@ from seeclear.data import (
     open_sources,
     read_source_list,
 )
+from seeclear.shipped import SCALE
 
-SCALE = 4
 DEGRADATIONS: dict[str, Callable[[argparse.Namespace], Degradation]] = {
     "BI": lambda args: BicubicDegradation(),
     "BD": lambda args: GaussianDegradation(),

@@ -15,14 +15,13 @@ from torch import Tensor
 
 from seeclear.models import SemanticDistiller, SemanticLens
 from seeclear.pipelines import SeeClearPipeline, SemanticLensPipeline, load_pipeline
-from seeclear.pipelines.loading import locate
 from seeclear.pipelines.pipeline_seeclear import check_prior
 from seeclear.resize import imresize
+from seeclear.shipped import SCALE, locate
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.prior_frames import PriorFrames
 from seeclear.training.semantics import SemanticsCache
 
-SCALE = 4
 HALF_PRECISION = 2**-10
 """Relative difference between a weight and the same weight rounded to fp16, with a margin."""
 

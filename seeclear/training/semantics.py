@@ -22,8 +22,8 @@ from seeclear.data import Photo, Source
 from seeclear.files import remove, unwritable
 from seeclear.models import SemanticDistiller
 from seeclear.resize import imresize, to_uint8
+from seeclear.shipped import SCALE
 
-SCALE = 4
 CELL = 2
 """LR pixels that a cell of the features of a crop covers along each side."""
 

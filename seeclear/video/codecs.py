@@ -109,6 +109,11 @@ class EncodeSettings:
     """Speed against size, by the encoder's own names."""
     pix_fmt: str | None = None
     """FFmpeg's name of the pixel format; None keeps bit depth, chroma and alpha of the source as far as it goes."""
+    audio: str = "copy"
+    """"copy" copies sound that the container can hold and encodes other sound, "encode" encodes all, "none" leaves it
+    out."""
+    exact_size: bool = False
+    """Keep odd sides; else they are rounded to even ones where the pixel format halves them."""
 
 
 def output_kind(path: Path) -> Kind:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from seeclear import SemanticLens, SemanticLensPipeline, load_pipeline
 from seeclear.pipelines.auto import PIPELINES
-from seeclear.pipelines.loading import SHIPPED_WEIGHTS
 from seeclear.pipelines.streaming import StreamState
 from seeclear.resize import imresize
+from seeclear.shipped import SHIPPED_WEIGHTS
 
 SMALL = {
     "channels": 16,

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from seeclear import SemanticDistiller
 from seeclear.data import ClipDataset, Photo, augment
-from seeclear.training.semantics import CELL, SCALE, SemanticsCache, crop_features, weights_key
+from seeclear.shipped import SCALE
+from seeclear.training.semantics import CELL, SemanticsCache, crop_features, weights_key
 
 FLIPS = list(product((0, 1), repeat=3))
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from seeclear.shipped import DEFAULT_MODEL
+
 from .app import app, one_line_errors, quiet
 
 
@@ -19,7 +21,7 @@ def evaluate(
     ],
     model: Annotated[
         list[str] | None,
-        typer.Option(help="A shipped model, a folder, or a hub id; may be repeated.", show_default="seeclear-tiny"),
+        typer.Option(help="A shipped model, a folder, or a hub id; may be repeated.", show_default=DEFAULT_MODEL),
     ] = None,
     predictions: Annotated[
         list[Path] | None,

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from seeclear import __version__
+from seeclear.shipped import DEFAULT_MODEL
 
 from .app import app, dtype_name, one_line_errors, quiet
 
 
 @app.command()
 def info(
-    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = "seeclear-tiny",
+    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = DEFAULT_MODEL,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, mps, ...; default: the fastest.", show_default=False)
     ] = None,

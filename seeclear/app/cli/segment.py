@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from seeclear.shipped import DEFAULT_MODEL
+
 from .app import app, dtype_name, one_line_errors, quiet
 
 
@@ -21,7 +23,7 @@ def segment(
             help="A .mp4, .mov, .mkv or .webm file, a folder for PNGs, or a .png for the middle frame.",
         ),
     ],
-    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = "seeclear-tiny",
+    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = DEFAULT_MODEL,
     tokens: Annotated[
         Path | None,
         typer.Option(metavar="SAFETENSORS", help="Write tokens, scores, labels, masks and identities to this file."),

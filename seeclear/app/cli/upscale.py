@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seeclear.shipped import DEFAULT_MODEL
+
 from .app import ERROR, INTERRUPTED, app, dtype_name, fail, one_line_errors, quiet
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def upscale(
         Path,
         typer.Argument(metavar="OUT", help="A .mp4, .mov, .mkv, .webm, .gif or .png file, or a folder."),
     ],
-    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = "seeclear-tiny",
+    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = DEFAULT_MODEL,
     scale: Annotated[
         float | None, typer.Option(help="1 to 4, any number; default: the model's.", show_default=False)
     ] = None,

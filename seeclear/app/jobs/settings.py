@@ -7,7 +7,8 @@ import math
 import re
 from dataclasses import dataclass
 
-MAX_SCALE = 4.0
+from seeclear.shipped import DEFAULT_MODEL, SCALE
+
 # Taken where neither a tile nor a budget is given. A fixed number, not what happens to be free: the tile, and with it
 # the last bits of the result, shall not depend on the moment.
 DEFAULT_MEMORY = "4GB"
@@ -48,7 +49,7 @@ class UpscaleSettings:
         codec, crf, preset, pix_fmt: of the output, see [`seeclear.video.EncodeSettings`]; None is what suits the file.
     """
 
-    model: str = "seeclear-tiny"
+    model: str = DEFAULT_MODEL
     num_inference_steps: int | None = None
     sampler: str | None = None
     noise: str = "video"
@@ -72,8 +73,8 @@ class UpscaleSettings:
         if self.scale is not None:
             if self.width is not None or self.height is not None:
                 raise ValueError("give `scale`, or `width` and `height`, not both.")
-            if not (math.isfinite(self.scale) and 1 <= self.scale <= MAX_SCALE):
-                raise ValueError(f"`scale` must be from 1 to {MAX_SCALE:g}, but was {self.scale:g}.")
+            if not (math.isfinite(self.scale) and 1 <= self.scale <= SCALE):
+                raise ValueError(f"`scale` must be from 1 to {SCALE}, but was {self.scale:g}.")
         if self.tile is not None and self.memory is not None:
             raise ValueError("give `tile` or `memory`, not both: the tile is chosen from the memory.")
         if self.memory is not None:

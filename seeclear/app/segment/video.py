@@ -26,10 +26,11 @@ from tqdm.auto import tqdm
 from seeclear import __version__
 from seeclear.app.segment.overlay import draw_objects, draw_partition, enlarge
 from seeclear.app.segment.tracking import IdentityTracker, choose_instances
-from seeclear.app.upscale import DEFAULT_MODEL, load_pipeline
+from seeclear.app.upscale import load_pipeline
 from seeclear.metrics.segmentation import enlarge_masks
 from seeclear.models import SemanticDistiller
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
+from seeclear.shipped import DEFAULT_MODEL
 from seeclear.video.reader import VideoReader, count_frames
 from seeclear.video.writer import Draft, open_writer
 

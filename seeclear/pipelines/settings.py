@@ -1,0 +1,62 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The settings of a restoration, as one value that is handed on whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RestorationSettings:
+    """How a pipeline restores a video: how it is cut into clips and tiles, and how it is sampled.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    clip_length: int | None = None
+    """Frames that are restored together; None is the pipeline's."""
+    clip_overlap: int | None = None
+    """Frames that two clips share and that are blended, below `clip_length`; None is the pipeline's, if that is."""
+    tile: int | tuple[int, int] | None = None
+    """Side, or height and width, of a tile in LR pixels, rounded up to what the network needs; None is the frame."""
+    tile_overlap: int | None = None
+    """LR pixels that two tiles share at least, below `tile`; None is 32, or half the tile if that is less."""
+    scene_detection: bool = True
+    """Let a scene cut end a clip and empty what is carried on."""
+    vocabulary: tuple[str, ...] | None = None
+    """The words whose instances become semantic tokens (eq. 8, 9); None is all that are stored with the distiller."""
+    num_inference_steps: int | None = None
+    """1 to the scheduler's number of trained steps; None is the pipeline's `default_num_inference_steps`."""
+    sampler: str | None = None
+    """"markov", "resshift" or "ddim"; None is the scheduler's own."""
+    noise: str = "video"
+    """How far a draw of noise reaches: "frame" draws it for every frame, "clip" once for the frames of a clip, "video"
+    once. In several steps the picture changes where the noise does."""
+    seed: int = 0
+    """Of the noise, any whole number; noise depends on it and on the place in the video alone."""
+
+    def __post_init__(self) -> None:
+        tiles = () if self.tile is None else self.tile if isinstance(self.tile, tuple) else (self.tile,)
+        if self.tile is not None and (len(tiles) not in (1, 2) or min(tiles) < 1):
+            raise ValueError(f"`tile` is {self.tile}; it must be at least 1, or a height and a width of at least 1")
+        if self.clip_length is not None and self.clip_length < 1:
+            raise ValueError(f"`clip_length` is {self.clip_length}; it must be at least 1")
+        if self.clip_overlap is not None and self.clip_overlap < 0:
+            raise ValueError(f"`clip_overlap` is {self.clip_overlap}; it must be at least 0")
+        if self.tile_overlap is not None and not 0 <= self.tile_overlap < min(tiles, default=self.tile_overlap + 1):
+            raise ValueError(
+                f"`tile_overlap` is {self.tile_overlap}; it must be at least 0 and below `tile`, {self.tile}"
+            )
+
+    def clips(self, clip_length: int, clip_overlap: int = 0) -> tuple[int, int]:
+        """(frames in a clip, frames that two clips share), where the arguments are the pipeline's.
+
+        Raises:
+            ValueError: `clip_overlap` does not fit the length.
+        """
+        length = clip_length if self.clip_length is None else self.clip_length
+        overlap = min(clip_overlap, length - 1) if self.clip_overlap is None else self.clip_overlap
+        if overlap >= length:
+            raise ValueError(f"`clip_overlap` is {overlap}; it must be below the clip's length, {length}")
+        return length, overlap
