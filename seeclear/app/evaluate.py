@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from seeclear import __version__
 from seeclear.data import BicubicDegradation, Degradation, GaussianDegradation, H264Compression, degrade
 from seeclear.data.benchmark import StoredClip, check_count, find_clips, find_matching
+from seeclear.files import write_durably
 from seeclear.metrics.crops import write_crops
 from seeclear.metrics.evaluation import (
     BICUBIC,
@@ -413,6 +414,5 @@ def _write_json(path: Path, report: dict[str, Any]) -> None:
             return [plain(item) for item in value]
         return "inf" if value == float("inf") else value
 
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(plain(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    text = json.dumps(plain(report), indent=2, allow_nan=False) + "\n"
+    write_durably(path, lambda draft: draft.write_text(text, encoding="utf-8"))

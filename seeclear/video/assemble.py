@@ -22,9 +22,9 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from seeclear.files import Draft
 from seeclear.video.codecs import EncodeSettings
 from seeclear.video.copying import SourceStreams
-from seeclear.video.drafts import Draft
 from seeclear.video.encode import PART_TIME_BASE
 from seeclear.video.gif import write_gif
 from seeclear.video.matroska import complete_track

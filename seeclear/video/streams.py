@@ -15,9 +15,9 @@ import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
+from seeclear.files import check_place
 from seeclear.video.codecs import EncodeSettings, output_kind, output_properties
 from seeclear.video.container import open_container, video_stream
-from seeclear.video.drafts import check_place
 from seeclear.video.encode import encode_part
 from seeclear.video.images import list_images
 from seeclear.video.properties import VideoProperties

@@ -17,9 +17,9 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from seeclear.files import Draft
 from seeclear.video.assemble import assemble_from_zero
 from seeclear.video.codecs import VIDEO_SUFFIXES, EncodeSettings, output_properties
-from seeclear.video.drafts import Draft
 from seeclear.video.encode import PartEncoder
 from seeclear.video.properties import VideoProperties
 from seeclear.video.streams import plan_streams, png_names
