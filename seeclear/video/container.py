@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 
+from seeclear.video.flv import open_joined_flv
 from seeclear.video.images import IMAGE_SUFFIXES
 from seeclear.video.properties import DisplayMatrix
 
@@ -41,8 +42,9 @@ def open_container(path: Path) -> InputContainer:
     """Opens a video file with PyAV; ValueError names the file if it is not a video."""
     try:
         # an absolute path, so that a colon in a name is never taken for a protocol
-        container = av.open(os.path.abspath(path), mode="r", metadata_errors="replace", container_options=_OPTIONS)
-    except av.FFmpegError as error:
+        file = open_joined_flv(path) or os.path.abspath(path)
+        container = av.open(file, mode="r", metadata_errors="replace", container_options=_OPTIONS)
+    except (av.FFmpegError, OSError) as error:
         reason = "cut off or not a video" if isinstance(error, ValueError | EOFError) else "cannot be opened"
         raise ValueError(f"{path}: {reason} ({error.strerror}).") from error
     name = container.format.name

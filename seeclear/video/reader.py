@@ -28,6 +28,7 @@ from seeclear.video.container import (
     open_container,
     video_stream,
 )
+from seeclear.video.demuxing import SteadyPackets
 from seeclear.video.images import image_info, list_images, read_image
 from seeclear.video.pixels import describe_format, frame_range, read_pixels
 from seeclear.video.properties import Frame, Kind, VideoProperties
@@ -68,10 +69,13 @@ class VideoReader:
     """File names of the images, None for a video file."""
     properties: VideoProperties
     """All there is to know about the video."""
+    notes: list[str]
+    """Sentences about what was found in a video file, once all its frames were read: for a user."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._running: list[Generator[object, None, None]] = []
+        self.notes = []
         if not self.path.exists():
             raise ValueError(f"{self.path}: there is no such file or folder.")
         self.names = None
@@ -160,7 +164,7 @@ class VideoReader:
             self.num_frames = self._declared(container, stream)
             animation = container.format.name in ("gif", "apng")
             try:
-                first = next(self._decoded(container, stream), None)
+                first = next(self._decoded(SteadyPackets(container, [stream]), stream), None)
             except av.FFmpegError as error:
                 raise self._broken(error) from error
             if first is None:
@@ -241,8 +245,9 @@ class VideoReader:
 
             expected = self.num_frames or 0
             size = (self.properties.width, self.properties.height)
+            steady = SteadyPackets(container, [stream])
             try:
-                for frame in self._decoded(container, stream, count):
+                for frame in self._decoded(steady, stream, count):
                     if frame.is_corrupt:
                         raise ValueError(f"{self.path}: the video is damaged: a frame cannot be decoded whole.")
                     if (frame.width, frame.height) != size:
@@ -254,6 +259,7 @@ class VideoReader:
                     yield frame
             except av.FFmpegError as error:
                 raise self._broken(error) from error
+            self.notes = steady.notes(self.path)
             if is_mp4(container):  # one packet is one frame there
                 expected = max(expected, packets)
         if decoded < expected:
@@ -263,7 +269,7 @@ class VideoReader:
 
     @staticmethod
     def _decoded(
-        container: InputContainer, stream: VideoStream, seen: Callable[[Packet], None] | None = None
+        packets: SteadyPackets, stream: VideoStream, seen: Callable[[Packet], None] | None = None
     ) -> Generator[VideoFrame, None, None]:
         """The frames of a stream as they are decoded; `seen` is called with every packet before."""
         decode: Callable[[Packet], list[VideoFrame]] = stream.decode
@@ -275,7 +281,7 @@ class VideoReader:
             def decode(packet: Packet) -> list[VideoFrame]:
                 return decoder.decode(packet if packet.size else None)
 
-        for packet in container.demux(stream):
+        for packet in packets:
             if packet.dts is not None and not packet.size:  # AVI: the frame before is repeated
                 continue
             if seen is not None:

@@ -64,6 +64,7 @@ def write_video(
     attachment: bytes | None = None,
     alpha: bool = False,
     dispositions: Sequence[int] = (),
+    display_matrix: Sequence[int] | None = None,
 ) -> Path:
     """A video of `gradients` (height, width = `size`) and a sine of the video's length for each sound codec.
 
@@ -81,6 +82,7 @@ def write_video(
             video.codec_context.time_base = time_base
         for name, value in (tags or {}).items():
             setattr(video.codec_context, name, value)
+        video.set_display_matrix(display_matrix)
         sounds = [container.add_stream(codec, rate=rate, layout="mono") for codec in sound_codecs]
         for sound, own in zip(sounds, sound_tags, strict=False):
             sound.metadata.update(own)

@@ -1,0 +1,153 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""The packets of a video file on a clock that goes on, the same for who shows them and for who copies them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Collection, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+from av.container import InputContainer
+from av.format import Flags
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+from seeclear.video.clock import SECOND, Clock, Jump, Stamp
+
+_MARKED_EARLY = 2
+"""Where another recording begins, FFmpeg marks the last packet before, or the one before that, as corrupt."""
+_MOST_HELD = 256
+
+_NAMES = {"audio": "sound", "subtitle": "subtitles", "video": "pictures"}
+
+
+class SteadyPackets:
+    """Iterating gives the packets of some streams in the order of the file, their times on one clock (see `clock`).
+
+    Packets that were not stored whole are left out; those of pictures are given, marked as corrupt. Where FFmpeg takes
+    one for such only because another recording begins behind it, it is given without the mark.
+
+    Args:
+        container: open, at its beginning.
+        streams: whose packets are wanted; the clock looks at all streams.
+    """
+
+    def __init__(self, container: InputContainer, streams: Collection[Stream]) -> None:
+        self._container = container
+        self._wanted = {stream.index for stream in streams}
+        self._clock: Clock[Packet] = Clock(_steady_tracks(container), _leaps(container))
+        self._held: deque[tuple[Packet, int, int]] = deque()
+        self._damaged: Counter[int] = Counter()
+
+    @property
+    def jumps(self) -> list[Jump]:
+        """Where the file's own clock jumps, as far as it was read."""
+        return self._clock.jumps
+
+    def __iter__(self) -> Iterator[Packet]:
+        ends = []
+        for packet in self._container.demux():
+            if not packet.size and packet.dts is None:
+                ends.append(packet)
+                continue
+            self._held += self._clock.put(packet, _stamp(packet))
+            yield from self._finished()
+        self._held += self._clock.finish()
+        yield from self._finished(end=True)
+        yield from (packet for packet in ends if packet.stream.index in self._wanted)
+
+    def notes(self, path: Path) -> list[str]:
+        """Sentences about what was found in the packets read so far, for a user."""
+        notes = []
+        if self.jumps:
+            first = self.jumps[0]
+            times = f"{len(self.jumps)} times, first" if len(self.jumps) > 1 else "once,"
+            notes.append(
+                f"{path}: the clock of the file jumps {times} from {first.before / SECOND:.2f} s to "
+                f"{first.after / SECOND:.2f} s; time goes on there, for sound and pictures together."
+            )
+        for index, count in sorted(self._damaged.items()):
+            stream = self._container.streams[index]
+            what = "packet" if count == 1 else "packets"
+            notes.append(
+                f"{path}: {count} damaged {what} of the {_NAMES.get(stream.type, stream.type)} #{index} "
+                f"{'is' if count == 1 else 'are'} left out."
+            )
+        return notes
+
+    def _finished(self, end: bool = False) -> Iterator[Packet]:
+        """Packets with their new times. A corrupt one waits for the next of its stream, which may be after a jump."""
+        while self._held:
+            packet, offset, epoch = self._held[0]
+            index, kind = packet.stream.index, packet.stream.type
+            if packet.is_corrupt:
+                others = itertools.islice(self._held, 1, None)
+                following = [number for other, _, number in others if other.stream.index == index][:_MARKED_EARLY]
+                steady = kind in ("audio", "video")
+                if len(following) < _MARKED_EARLY and not end and steady and len(self._held) < _MOST_HELD:
+                    return
+                if any(number != epoch for number in following):
+                    packet = copy_packet(packet)
+            self._held.popleft()
+            if packet.is_corrupt and kind != "video":
+                self._damaged[index] += 1
+            elif index in self._wanted:
+                move(packet, Fraction(offset, SECOND))
+                yield packet
+
+
+def move(packet: Packet, seconds: Fraction) -> None:
+    """Adds to the times of a packet."""
+    if seconds:
+        moved = round(seconds / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + moved
+        packet.dts = None if packet.dts is None else packet.dts + moved
+
+
+def copy_packet(packet: Packet) -> Packet:
+    """A packet of the same content and times, which is not marked as corrupt."""
+    copy = Packet(bytes(packet))
+    copy.stream = packet.stream
+    copy.time_base = packet.time_base
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    copy.is_keyframe = packet.is_keyframe
+    for data in packet.iter_sidedata():
+        copy.set_sidedata(data)
+    return cast(Packet, copy)
+
+
+def _stamp(packet: Packet) -> Stamp:
+    time = packet.dts if packet.pts is None else packet.pts
+    stream: Any = packet.stream
+    return Stamp(
+        stream.index,
+        None if time is None else _nanoseconds(time, packet.time_base),
+        _nanoseconds(packet.duration or 0, packet.time_base),
+        packet.is_keyframe or stream.type != "video",
+    )
+
+
+def _nanoseconds(time: int, base: Fraction) -> int:
+    return time * base.numerator * SECOND // base.denominator
+
+
+def _steady_tracks(container: InputContainer) -> dict[int, int]:
+    """Sound and moving pictures, with the duration of a frame in nanoseconds."""
+    tracks = {}
+    for stream in container.streams:
+        if stream.type == "audio":
+            tracks[stream.index] = 0
+        elif stream.type == "video" and Disposition.attached_pic not in stream.disposition:
+            rate = stream.average_rate or stream.guessed_rate
+            tracks[stream.index] = round(SECOND / rate) if rate else 0
+    return tracks
+
+
+def _leaps(container: InputContainer) -> int:
+    """Whether a gap is a jump of the clock, as `Clock` is told: in broadcast, DVD and Ogg, and of Flash with sound."""
+    if container.format.flags & cast(int, Flags.ts_discont.value):
+        return 1
+    return 2 if "flv" in container.format.name.split(",") else 0

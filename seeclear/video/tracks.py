@@ -1,0 +1,200 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""Streams of the source on their way into the output: copied packet by packet, or as a cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, Protocol, cast
+
+from av.audio.codeccontext import AudioCodecContext
+from av.bitstream import BitStreamFilterContext
+from av.container import OutputContainer
+from av.format import Flags
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+# Of a file and of its streams, what the new one has of its own.
+_OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "alpha_mode", "vendor_id"}
+# What Matroska writers count of a stream; wrong for a new one.
+_STATISTICS = ("bps", "number_of_", "_statistics_")
+
+# How FFmpeg names the layout of channels of which nobody says where they stand, such as "2 channels".
+_UNNAMED = "channels"
+
+COVER_TYPES = {
+    "mjpeg": ("jpg", "image/jpeg"),
+    "png": ("png", "image/png"),
+    "bmp": ("bmp", "image/bmp"),
+    "gif": ("gif", "image/gif"),
+    "webp": ("webp", "image/webp"),
+    "tiff": ("tif", "image/tiff"),
+}
+"""Ending and type of the images that Matroska has as attachments, by FFmpeg's name of their codec."""
+
+
+class Track(Protocol):
+    """What becomes of one stream."""
+
+    index: int
+    """Of the stream in the source."""
+
+    def add_to(self, output: OutputContainer) -> None:
+        """Makes its stream in a new file."""
+        ...
+
+    def packets(self, packet: Packet | None) -> Iterator[Packet]:
+        """What is to be written for the next packet of the source; None is the end of the stream."""
+        ...
+
+
+class CopiedTrack:
+    """A stream that is copied as it is.
+
+    Packets are put in ascending order where the source has them in another, as files that were joined by hand do: a
+    container takes no others. Sound of unknown duration lasts until the next packet: players of MP4 leave out a last
+    packet without duration.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.index = stream.index
+        self._source = stream
+        self._copy: Any = None
+        self._order: Order | None = None
+        self._held: Packet | None = None
+        self._step = 0
+
+    def add_to(self, output: OutputContainer) -> None:
+        try:
+            self._copy = output.add_stream_from_template(self._source)
+        except ValueError:  # PyAV takes only what the container has a name of its own for, and needs a decoder
+            self._copy = _add_by_parameters(output, self._source)
+        if self._source.type == "audio" and self._copy.codec_context is not None:
+            name_layout(self._copy.codec_context)
+        describe_copy(self._source, self._copy)
+        self._order = Order(output)
+
+    def packets(self, packet: Packet | None) -> Iterator[Packet]:
+        assert self._order is not None
+        if packet is not None and not self._order.arrange(packet, self._copy):
+            return
+        held, self._held = self._held, None
+        if held is not None:
+            if packet is not None:
+                self._step = cast(int, packet.dts) - cast(int, held.dts)
+            held.duration = self._step
+            yield held
+        if packet is not None and self._source.type == "audio" and not packet.duration:
+            self._held = packet
+        elif packet is not None:
+            yield packet
+
+
+class CoverTrack:
+    """An attached picture.
+
+    Args:
+        stream: of the picture.
+        picture: its only packet.
+    """
+
+    def __init__(self, stream: Stream, picture: Packet) -> None:
+        self.index = stream.index
+        self._source, self._picture = stream, picture
+
+    def add_to(self, output: OutputContainer) -> None:
+        """Of Matroska it is an attachment, of MP4 a stream of one packet, which is written now.
+
+        Raises:
+            ValueError: Matroska has no type for it.
+        """
+        codec = cast(Any, self._source).codec_context.name
+        if output.format.name == "matroska":
+            if codec not in COVER_TYPES:
+                raise ValueError(f"no attachment can be a {codec} picture")
+            ending, mimetype = COVER_TYPES[codec]
+            name = self._source.metadata.get("filename", f"cover.{ending}")
+            output.add_attachment(name, mimetype, bytes(self._picture))
+            return
+        copy = cast(Any, output.add_stream_from_template(self._source, opaque=True))
+        describe_copy(self._source, copy)
+        copy.disposition = Disposition.attached_pic.value
+        self._copy = copy
+
+    def packets(self, packet: Packet | None) -> Iterator[Packet]:
+        """The picture, at the end: MP4 has it in its header, which is written last."""
+        copy = getattr(self, "_copy", None)
+        if packet is None and copy is not None:
+            self._picture.stream = copy
+            self._picture.pts = self._picture.dts = 0
+            yield self._picture
+
+
+class Order:
+    """The last time of decoding of a stream of a file that is written."""
+
+    def __init__(self, output: OutputContainer) -> None:
+        self._step = 0 if output.format.flags & cast(int, Flags.ts_nonstrict.value) else 1
+        self._last: int | None = None
+
+    def arrange(self, packet: Packet, stream: Stream) -> bool:
+        """Gives a packet to a stream of the output, in its units of time and after the packet before.
+
+        Returns:
+            False where it has no time, so that it cannot be written.
+        """
+        if packet.dts is None:
+            packet.dts = packet.pts
+        if packet.dts is None:
+            return False
+        base = Fraction(cast(Fraction, stream.time_base))
+        ratio = packet.time_base / base
+        dts = round(packet.dts * ratio)
+        pts = dts if packet.pts is None else round(packet.pts * ratio)
+        if self._last is not None:
+            dts = max(dts, self._last + self._step)
+        self._last = dts
+        packet.duration = round((packet.duration or 0) * ratio)
+        packet.pts, packet.dts, packet.time_base = max(pts, dts), dts, base
+        packet.stream = stream
+        return True
+
+
+def _add_by_parameters(output: OutputContainer, source: Stream) -> Stream:
+    """A new stream of all parameters of the source, by a filter of packets that changes nothing.
+
+    Matroska has sound by the numbers that Windows gave the codecs, for one. Whether the container takes it shows when
+    its head is written.
+    """
+    stream = output.add_data_stream()
+    BitStreamFilterContext("null", source, stream)
+    stream.time_base = source.time_base
+    return stream
+
+
+def name_layout(context: AudioCodecContext) -> None:
+    """Takes channels without names for the usual ones of that number, as all players do; MP4 must name them."""
+    if context.layout.name.endswith(_UNNAMED):
+        context.layout = cast(Any, usual_layout(context.layout.nb_channels))
+
+
+def usual_layout(channels: int) -> str:
+    """FFmpeg's name of the usual layout of so many channels."""
+    return {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}.get(
+        channels, f"{channels}c"
+    )
+
+
+def describe_copy(source: Stream, copy: Stream) -> None:
+    """Gives a new stream the tags and the disposition of its source."""
+    copy.metadata.update({name: value for name, value in source.metadata.items() if name.lower() not in _OWN_TAGS})
+    copy.disposition = cast(Any, source.disposition.value)
+
+
+def own_tags(metadata: dict[str, str]) -> dict[str, str]:
+    """Tags without those that describe the old file's coding."""
+    return {
+        name: value
+        for name, value in metadata.items()
+        if name.lower() not in _OWN_TAGS and not name.lower().startswith(_STATISTICS)
+    }
