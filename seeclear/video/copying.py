@@ -18,10 +18,10 @@ from av.packet import Packet
 from av.stream import Stream
 
 from seeclear.video.container import open_container, video_stream
-from seeclear.video.demuxing import SteadyPackets, move
+from seeclear.video.demuxing import SteadyPackets
 from seeclear.video.planning import StreamPlan
 from seeclear.video.samples import Samples, take_samples
-from seeclear.video.tracks import Track, own_tags
+from seeclear.video.tracks import CopiedTrack, Track, move, own_tags
 
 # Of the video, what is written anew.
 _VIDEO_TAGS = {"rotate"}
@@ -111,6 +111,13 @@ class SourceStreams:
         if time is None:
             for track in self._tracks.values():
                 self._mux(output, track, None)
+
+    @property
+    def delays(self) -> dict[int, Fraction]:
+        """Seconds at the beginning of each sound that are not to be played, by its number among the sounds."""
+        sounds = [track for track in self._tracks.values() if self._input.streams[track.index].type == "audio"]
+        copied = {number: track for number, track in enumerate(sounds) if isinstance(track, CopiedTrack)}
+        return {number: track.delay for number, track in copied.items() if track.delay}
 
     def _mux(self, output: OutputContainer, track: Track, packet: Packet | None) -> None:
         for item in track.packets(packet):

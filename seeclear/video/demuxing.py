@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from seeclear.video.clock import SECOND, Clock, Jump, Stamp
+from seeclear.video.tracks import copy_packet, move
 
 _MARKED_EARLY = 2
 """Where another recording begins, FFmpeg marks the last packet before, or the one before that, as corrupt."""
@@ -97,26 +98,6 @@ class SteadyPackets:
             elif index in self._wanted:
                 move(packet, Fraction(offset, SECOND))
                 yield packet
-
-
-def move(packet: Packet, seconds: Fraction) -> None:
-    """Adds to the times of a packet."""
-    if seconds:
-        moved = round(seconds / packet.time_base)
-        packet.pts = None if packet.pts is None else packet.pts + moved
-        packet.dts = None if packet.dts is None else packet.dts + moved
-
-
-def copy_packet(packet: Packet) -> Packet:
-    """A packet of the same content and times, which is not marked as corrupt."""
-    copy = Packet(bytes(packet))
-    copy.stream = packet.stream
-    copy.time_base = packet.time_base
-    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
-    copy.is_keyframe = packet.is_keyframe
-    for data in packet.iter_sidedata():
-        copy.set_sidedata(data)
-    return cast(Packet, copy)
 
 
 def _stamp(packet: Packet) -> Stamp:

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from seeclear.video.copying import SourceStreams
 from seeclear.video.encode import PART_TIME_BASE
-from seeclear.video.matroska import set_sample_aspect_ratio
+from seeclear.video.matroska import complete_tracks
 from seeclear.video.planning import FORMATS
 from seeclear.video.properties import VideoProperties
 
@@ -133,8 +133,8 @@ def write_video(path: Path, pictures: Pictures, properties: VideoProperties, oth
                 output.mux(packet)
             if others is not None:
                 others.write(output, None)
-    if suffix in (".mkv", ".webm") and properties.sample_aspect_ratio is not None:
-        set_sample_aspect_ratio(path, properties.sample_aspect_ratio)
+    if suffix in (".mkv", ".webm"):
+        complete_tracks(path, properties.sample_aspect_ratio, others.delays if others is not None else None)
 
 
 def write_what_fits(write: Callable[[Collection[int]], None], streams: Sequence[int]) -> dict[int, str]:

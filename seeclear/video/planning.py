@@ -20,7 +20,7 @@ from seeclear.video.codecs import output_kind
 from seeclear.video.container import open_container, video_stream
 from seeclear.video.samples import Samples, take_samples
 from seeclear.video.sound import EncodedTrack, check_audio, encoder_name, encoders_for
-from seeclear.video.tracks import CopiedTrack, CoverTrack, Track, name_layout
+from seeclear.video.tracks import COVER_TYPES, CopiedTrack, CoverTrack, Track, name_layout
 
 # FFmpeg's name of the container for each ending.
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -122,9 +122,7 @@ class _Planner:
             self.notes.append(f"{self._path}: the sound {what} of {self._source} has no packets and is left out.")
         elif stream.type in ("audio", "subtitle") and not self._suffix:
             name = "sound" if stream.type == "audio" else "subtitles"
-            self.notes.append(
-                f"{self._path}: the {name} {what} of {self._source} is left out, as images have none."
-            )
+            self.notes.append(f"{self._path}: the {name} {what} of {self._source} is left out, as images have none.")
         elif stream.type == "audio":
             self._decide_sound(stream, what)
         elif _is_timecode(stream) or _is_chapter_text(self._container, stream):
@@ -189,15 +187,18 @@ class _Planner:
         return written is not None and (stream.type == "subtitle" or self._is_same(stream, written))
 
     def _keeps_cover(self, stream: Stream) -> bool:
-        if stream.index not in self._samples.first:
+        """Whether the picture is in a file that is written with it; MOV takes it and leaves it out."""
+        if stream.index not in self._samples.first or cast(Any, stream).codec_context is None:
             return False
+        if self._suffix == ".mkv":  # an attachment, which makes no file alone
+            return cast(Any, stream).codec_context.codec.canonical_name in COVER_TYPES
         picture = next(self._samples.of(stream.index))
         written = self._tried(FORMATS[self._suffix], CoverTrack(stream, picture))
         if written is None:
             return False
-        with av.open(io.BytesIO(written), "r") as container:
-            found = [packet for packet in container.demux() if packet.size]
-        return [bytes(packet) for packet in found] == [bytes(picture)]
+        with contextlib.suppress(av.FFmpegError), av.open(io.BytesIO(written), "r") as container:
+            return [bytes(packet) for packet in container.demux() if packet.size] == [bytes(picture)]
+        return False
 
     def _tried(self, container_format: str, track: Track) -> bytes | None:
         """A file with one stream: its head, its sampled packets and its end; None if it cannot be written."""
@@ -226,20 +227,27 @@ class _Planner:
     def _is_same(self, stream: Stream, written: bytes) -> bool:
         """Whether what was written gives the same sound, or the same packets of data, as the source."""
         before = list(self._samples.of(stream.index))
-        with av.open(io.BytesIO(written), "r") as container:
+        with contextlib.suppress(av.FFmpegError), av.open(io.BytesIO(written), "r") as container:
             copies = [copy for copy in container.streams if copy.type == stream.type]
             if len(copies) != 1:
                 return False
             after = [packet for packet in container.demux(copies) if packet.size]
+            if stream.type == "data" and (stream.name is None or copies[0].name != stream.name):
+                return False  # FFmpeg writes data of which it knows no name without saying what it is
             if stream.type != "audio" or cast(Any, stream).codec_context is None:
                 return [bytes(packet) for packet in after] == [bytes(packet) for packet in before]
             if cast(Any, copies[0]).codec_context is None:
                 return False
-            expected, found = self._expected(stream), _decoded(copies[0], after)
-        if found.dtype != expected.dtype:  # two decoders of one codec
-            found, expected = _as_floats(found), _as_floats(expected)
-            return found.shape >= expected.shape and np.allclose(found[: len(expected)], expected, atol=_ROUNDING)
+            return _sounds_equal(self._expected(stream), _decoded(copies[0], after))
+        return False
+
+
+def _sounds_equal(expected: np.ndarray, found: np.ndarray) -> bool:
+    """Whether samples begin with those that are expected; exactly so, unless another decoder of the codec was used."""
+    if found.dtype == expected.dtype:
         return np.array_equal(found[: len(expected)], expected)
+    found, expected = _as_floats(found), _as_floats(expected)
+    return found.shape >= expected.shape and np.allclose(found[: len(expected)], expected, atol=_ROUNDING)
 
 
 def _decoded(stream: Stream, packets: list[Packet]) -> np.ndarray:

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from seeclear.video.demuxing import copy_packet
+from seeclear.video.tracks import copy_packet
 
 _FIRST, _LAST = 8, 4
 """Packets of each stream."""

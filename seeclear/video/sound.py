@@ -152,9 +152,10 @@ class EncodedTrack:
                 frame = cast(AudioFrame, self._graph.pull())
             except (av.error.BlockingIOError, av.error.EOFError):
                 return frames
+            if frame.pts is None:  # what a decoder held back has no time
+                frame.pts = self._next or 0
+            self._next = frame.pts + frame.samples
             frames.append(frame)
-            if frame.pts is not None:
-                self._next = frame.pts + frame.samples
 
     def _drained(self) -> list[AudioFrame]:
         """What the resampler holds back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from av.audio.codeccontext import AudioCodecContext
 from av.bitstream import BitStreamFilterContext
@@ -21,6 +21,9 @@ _STATISTICS = ("bps", "number_of_", "_statistics_")
 
 # How FFmpeg names the layout of channels of which nobody says where they stand, such as "2 channels".
 _UNNAMED = "channels"
+
+# Data with a packet from which on the codec has another header. FFmpeg spoils the head of Matroska with it.
+_NEW_HEADER: Literal["new_extradata"] = "new_extradata"
 
 COVER_TYPES = {
     "mjpeg": ("jpg", "image/jpeg"),
@@ -54,10 +57,15 @@ class CopiedTrack:
     Packets are put in ascending order where the source has them in another, as files that were joined by hand do: a
     container takes no others. Sound of unknown duration lasts until the next packet: players of MP4 leave out a last
     packet without duration.
+
+    Attributes:
+        delay: seconds at the beginning that are decoded but not played, where the container has to be told.
     """
 
     def __init__(self, stream: Stream) -> None:
         self.index = stream.index
+        self.delay = Fraction(0)
+        self._begun = self._is_delayed = self._may_change = False
         self._source = stream
         self._copy: Any = None
         self._order: Order | None = None
@@ -73,9 +81,22 @@ class CopiedTrack:
             name_layout(self._copy.codec_context)
         describe_copy(self._source, self._copy)
         self._order = Order(output)
+        # MP4 has the delay in its list of edits, which FFmpeg does not pass on; that of Opus it does.
+        source = cast(Any, self._source)
+        from_mp4 = "mp4" in source.container.format.name.split(",")
+        is_opus = source.codec_context is not None and source.codec_context.codec.canonical_name == "opus"
+        self._may_change = output.format.name in ("mp4", "mov")
+        self._is_delayed = from_mp4 and not is_opus and output.format.name in ("matroska", "webm")
 
     def packets(self, packet: Packet | None) -> Iterator[Packet]:
         assert self._order is not None
+        if packet is not None and not self._may_change and packet.has_sidedata(_NEW_HEADER):
+            packet = copy_packet(packet, without=_NEW_HEADER)
+        if packet is not None and self._is_delayed:
+            if not self._begun and packet.pts is not None and packet.has_sidedata("skip_samples"):
+                self.delay = max(Fraction(0), -packet.pts * packet.time_base)
+            self._begun = True
+            move(packet, self.delay)
         if packet is not None and not self._order.arrange(packet, self._copy):
             return
         held, self._held = self._held, None
@@ -189,6 +210,27 @@ def describe_copy(source: Stream, copy: Stream) -> None:
     """Gives a new stream the tags and the disposition of its source."""
     copy.metadata.update({name: value for name, value in source.metadata.items() if name.lower() not in _OWN_TAGS})
     copy.disposition = cast(Any, source.disposition.value)
+
+
+def move(packet: Packet, seconds: Fraction) -> None:
+    """Adds to the times of a packet."""
+    if seconds:
+        moved = round(seconds / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts + moved
+        packet.dts = None if packet.dts is None else packet.dts + moved
+
+
+def copy_packet(packet: Packet, without: str | None = None) -> Packet:
+    """A packet of the same content and times, which is not marked as corrupt; without side data of a kind."""
+    copy = Packet(bytes(packet))
+    copy.stream = packet.stream
+    copy.time_base = packet.time_base
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    copy.is_keyframe = packet.is_keyframe
+    for data in packet.iter_sidedata():
+        if data.data_type != without:
+            copy.set_sidedata(data)
+    return cast(Packet, copy)
 
 
 def own_tags(metadata: dict[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from seeclear.video.matroska import display_size, set_sample_aspect_ratio
+from seeclear.video.matroska import complete_tracks, display_size
 from seeclear.video.reader import VideoReader
 
 MakeVideo = Callable[..., Path]
@@ -53,7 +53,7 @@ def test_everything_at_once(make_video: MakeVideo, name: str, making: dict, bite
     before, size = packets(path), path.stat().st_size
     with VideoReader(path) as reader:
         frames = np.stack(list(reader))
-    set_sample_aspect_ratio(path, Fraction(16, 11))
+    complete_tracks(path, Fraction(16, 11))
     assert path.stat().st_size == size
     assert [(stream, checksum) for stream, _, checksum in packets(path)] == [(s, c) for s, _, c in before]
     with VideoReader(path) as reader:
@@ -92,12 +92,12 @@ def test_display_size_is_exact(size: tuple[int, int], ratio: Fraction, shown: tu
 
 def test_what_is_no_matroska(make_video: MakeVideo, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.mp4: not a Matroska file"):
-        set_sample_aspect_ratio(make_video("a.mp4"), Fraction(4, 3))
+        complete_tracks(make_video("a.mp4"), Fraction(4, 3))
     with av.open(str(tmp_path / "a.mka"), "w", format="matroska") as container:
         sound = container.add_stream("aac", rate=8000, layout="mono")
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         silence.sample_rate = 8000
         container.mux(sound.encode(silence))
         container.mux(sound.encode(None))
-    with pytest.raises(ValueError, match=r"a\.mka: the file has no video track"):
-        set_sample_aspect_ratio(tmp_path / "a.mka", Fraction(4, 3))
+    with pytest.raises(ValueError, match=r"a\.mka: the file has no video track 0"):
+        complete_tracks(tmp_path / "a.mka", Fraction(4, 3))

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +27,18 @@ from typing import NoReturn, Protocol
 import numpy as np
 from torch import Tensor
 
-from seeclear.files import Lock, remove, sync, sync_folder, unwritable, write_durably, write_json
+from seeclear.files import (
+    Lock,
+    beside,
+    make_private_folder,
+    publish,
+    remove,
+    remove_drafts,
+    target_of,
+    unwritable,
+    write_durably,
+    write_json,
+)
 from seeclear.pipelines.streaming import StreamState
 from seeclear.resize import imresize
 from seeclear.runtime import give_back_memory
@@ -101,7 +111,7 @@ class Job:
         self._source = FrameSource(reader)
         self._keep_record, self._leads = keep_record, leads
         self._lock = Lock(self.folder / "lock")
-        self._finished_folder = self.folder.with_name(f"{self.folder.name}-finished")
+        self._finished_folder = beside(target_of(path_out), ".", ".seeclear-finished")
 
     def begin(self, restart: bool = False) -> None:
         """Makes the job's folder, or finds the one of an interrupted job; for the leading process.
@@ -117,9 +127,10 @@ class Job:
             logger.warning(note)
         try:
             remove(self._finished_folder)  # of a process that was killed as it cleared up
-            self.folder.mkdir(exist_ok=True)
+            make_private_folder(self.folder)
             if not self._lock.acquire():
                 raise ValueError(f"{self.path_out}: another process is at work on it.")
+            remove_drafts(self.folder)
         except OSError as error:
             raise unwritable(self.path_out, error) from error
         if restart:
@@ -209,6 +220,8 @@ class Job:
                 if not path.exists():
                     detector = SceneDetector() if self.plan.stream.scene_detection else None
                     take_survey(self._reader.frames(), detector, report).save(path)
+                    for note in self._reader.notes:
+                        logger.warning(note)
             finally:
                 lock.release()
         return Survey.load(path)
@@ -293,7 +306,7 @@ class Job:
         whole = self.folder / "output" / self.path_out.name
         remove(whole.parent)
         whole.parent.mkdir()
-        assemble(
+        notes = assemble(
             parts,
             survey.times,
             whole,
@@ -303,12 +316,12 @@ class Job:
             drop_unsupported=self.plan.drop_unsupported,
             names=self._reader.names,
         )
+        for note in notes:
+            logger.warning(note)
         if self.compare is not None:
             write_comparison(self.compare, self._reader, whole, survey.num_frames)
         try:
-            sync(whole)
-            os.replace(whole, self.path_out)
-            sync_folder(self.path_out.parent)
+            publish(whole, self.path_out)
         except OSError as error:
             raise unwritable(self.path_out, error) from error
         if self._keep_record:
@@ -377,7 +390,7 @@ class Job:
 
 def job_folder(path_out: Path) -> Path:
     """Where the job of an output keeps what it has done."""
-    return path_out.with_name(f".{path_out.name}.seeclear")
+    return beside(target_of(path_out), ".", ".seeclear")
 
 
 def _split(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

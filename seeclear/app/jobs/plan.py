@@ -165,6 +165,10 @@ def make_forecast(
         check_place: raise a ValueError if the output could not be written now; False where its folder is still to be
             made, or has what an earlier run has made.
     """
+    notes = []
+    if check_place:
+        size = (plan.height, plan.width)
+        notes = check_output(path_out, reader.properties, plan.encode, size, plan.drop_unsupported)
     num_frames = reader.num_frames if reader.num_frames is not None else count_frames(path_in)
     length, overlap = plan.stream.clips(engine.clip_length, engine.clip_overlap)
     frames = (to_tensor(frame.rgb) for frame in itertools.islice(reader.frames(), length))
@@ -175,10 +179,6 @@ def make_forecast(
     clips = count_clips(num_frames, length, overlap)
     properties = reader.properties
     tile = plan.stream.tile
-    notes = []
-    if check_place:
-        size = (plan.height, plan.width)
-        notes = check_output(path_out, reader.properties, plan.encode, size, plan.drop_unsupported)
     return Forecast(
         path_in=path_in,
         path_out=path_out,
