@@ -18,6 +18,7 @@ from av.stream import Disposition, Stream
 
 from seeclear.video.codecs import output_kind
 from seeclear.video.container import open_container, video_stream
+from seeclear.video.layouts import layout_of
 from seeclear.video.samples import Samples, take_samples
 from seeclear.video.sound import EncodedTrack, check_audio, encoder_name, encoders_for
 from seeclear.video.tracks import COVER_TYPES, CopiedTrack, CoverTrack, Track, name_layout
@@ -149,18 +150,20 @@ class _Planner:
     def _expected(self, stream: Stream) -> np.ndarray:
         """The samples of a sound's first packets, decoded once: a decoder that was used does not begin quite anew."""
         if stream.index not in self._sounds:
-            name_layout(cast(Any, stream).codec_context)
+            if layout_of(stream) == "unnamed":
+                name_layout(cast(Any, stream).codec_context)
             packets = list(self._samples.of(stream.index))[: len(self._samples.first[stream.index])]
             self._sounds[stream.index] = _decoded(stream, packets)
         return self._sounds[stream.index]
 
     def _decide_sound(self, stream: Stream, what: str) -> None:
-        if cast(Any, stream).codec_context is not None:
+        can_decode = _can_decode(stream)
+        if can_decode:
             self._expected(stream)
         if self._audio == "copy" and self._holds(self._suffix, stream):
             self.copied.append(stream.index)
             return
-        encoders = () if cast(Any, stream).codec_context is None else encoders_for(stream, self._suffix, self._audio)
+        encoders = encoders_for(stream, self._suffix, self._audio) if can_decode else ()
         for encoder in encoders:
             if self._tried(FORMATS[self._suffix], EncodedTrack(stream, encoder)):
                 self.encoded.append((stream.index, encoder))
@@ -234,9 +237,9 @@ class _Planner:
             after = [packet for packet in container.demux(copies) if packet.size]
             if stream.type == "data" and (stream.name is None or copies[0].name != stream.name):
                 return False  # FFmpeg writes data of which it knows no name without saying what it is
-            if stream.type != "audio" or cast(Any, stream).codec_context is None:
-                return [bytes(packet) for packet in after] == [bytes(packet) for packet in before]
-            if cast(Any, copies[0]).codec_context is None:
+            if stream.type != "audio" or not _can_decode(stream):
+                return b"".join(map(bytes, after)) == b"".join(map(bytes, before))
+            if not _can_decode(copies[0]):
                 return False
             return _sounds_equal(self._expected(stream), _decoded(copies[0], after))
         return False
@@ -250,17 +253,23 @@ def _sounds_equal(expected: np.ndarray, found: np.ndarray) -> bool:
     return found.shape >= expected.shape and np.allclose(found[: len(expected)], expected, atol=_ROUNDING)
 
 
+def _can_decode(stream: Stream) -> bool:
+    """Whether PyAV decodes a sound, without harm."""
+    return cast(Any, stream).codec_context is not None and layout_of(stream) != "own"
+
+
 def _decoded(stream: Stream, packets: list[Packet]) -> np.ndarray:
     """All samples of some packets, (samples, channels), whatever the container says of which are to be played."""
     context = cast(AudioCodecContext, cast(Any, stream).codec_context)
     flags = context.flags2
     context.flags2 = flags | _SKIP_MANUAL
-    parts = []
+    parts: list[np.ndarray] = []
     for packet in packets:
         with contextlib.suppress(av.FFmpegError):
             for frame in context.decode(packet):
-                samples = frame.to_ndarray()
-                parts.append(samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels))
+                # one plane for all channels: PyAV 18 reads beyond the planes of eight
+                interleaved = av.AudioResampler(format=frame.format.packed).resample(frame)
+                parts += [part.to_ndarray().reshape(-1, part.layout.nb_channels) for part in interleaved]
     context.flush_buffers()
     context.flags2 = flags
     return np.concatenate(parts) if parts else np.empty((0, 0))

@@ -16,7 +16,8 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
-from seeclear.video.tracks import Order, describe_copy, name_layout, usual_layout
+from seeclear.video.layouts import layout_of, usual_layout
+from seeclear.video.tracks import Order, describe_copy, name_layout
 
 AUDIO = ("copy", "encode", "none")
 """What `EncodeSettings.audio` may be."""
@@ -84,7 +85,8 @@ class EncodedTrack:
 
     def add_to(self, output: OutputContainer) -> None:
         decoder = self._source.codec_context
-        name_layout(decoder)
+        if not decoder.is_open and layout_of(self._source) == "unnamed":
+            name_layout(decoder)
         encoder = av.Codec(self._encoder_name, "w")
         rate = _nearest_rate(decoder.sample_rate, encoder.audio_rates)
         stream = cast(Any, output.add_stream(self._encoder_name, rate=rate))

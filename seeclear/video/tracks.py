@@ -14,13 +14,12 @@ from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from seeclear.video.layouts import layout_of, usual_layout
+
 # Of a file and of its streams, what the new one has of its own.
 _OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "alpha_mode", "vendor_id"}
 # What Matroska writers count of a stream; wrong for a new one.
 _STATISTICS = ("bps", "number_of_", "_statistics_")
-
-# How FFmpeg names the layout of channels of which nobody says where they stand, such as "2 channels".
-_UNNAMED = "channels"
 
 # Data with a packet from which on the codec has another header. FFmpeg spoils the head of Matroska with it.
 _NEW_HEADER: Literal["new_extradata"] = "new_extradata"
@@ -77,7 +76,8 @@ class CopiedTrack:
             self._copy = output.add_stream_from_template(self._source)
         except ValueError:  # PyAV takes only what the container has a name of its own for, and needs a decoder
             self._copy = _add_by_parameters(output, self._source)
-        if self._source.type == "audio" and self._copy.codec_context is not None:
+        is_sound = self._source.type == "audio" and self._copy.codec_context is not None
+        if is_sound and layout_of(self._source) == "unnamed":
             name_layout(self._copy.codec_context)
         describe_copy(self._source, self._copy)
         self._order = Order(output)
@@ -195,15 +195,7 @@ def _add_by_parameters(output: OutputContainer, source: Stream) -> Stream:
 
 def name_layout(context: AudioCodecContext) -> None:
     """Takes channels without names for the usual ones of that number, as all players do; MP4 must name them."""
-    if context.layout.name.endswith(_UNNAMED):
-        context.layout = cast(Any, usual_layout(context.layout.nb_channels))
-
-
-def usual_layout(channels: int) -> str:
-    """FFmpeg's name of the usual layout of so many channels."""
-    return {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}.get(
-        channels, f"{channels}c"
-    )
+    context.layout = cast(Any, usual_layout(context.layout.nb_channels))
 
 
 def describe_copy(source: Stream, copy: Stream) -> None:
