@@ -10,12 +10,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
+import av
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from seeclear.video.clock import SECOND, Clock, Jump, Stamp
+from seeclear.video.layouts import layout_of
 from seeclear.video.tracks import copy_packet, move
 
 _MARKED_EARLY = 2
@@ -28,8 +31,9 @@ _NAMES = {"audio": "sound", "subtitle": "subtitles", "video": "pictures"}
 class SteadyPackets:
     """Iterating gives the packets of some streams in the order of the file, their times on one clock (see `clock`).
 
-    Packets that were not stored whole are left out; those of pictures are given, marked as corrupt. Where FFmpeg takes
-    one for such only because another recording begins behind it, it is given without the mark.
+    Packets that were not stored whole are left out; those of pictures are given, marked as corrupt. FFmpeg marks some
+    others as well, which are given without the mark: the last ones before another recording begins, and sound that was
+    stored in one piece with sound that is damaged.
 
     Args:
         container: open, at its beginning.
@@ -42,6 +46,8 @@ class SteadyPackets:
         self._clock: Clock[Packet] = Clock(_steady_tracks(container), _leaps(container))
         self._held: deque[tuple[Packet, int, int]] = deque()
         self._damaged: Counter[int] = Counter()
+        self._doubtful: set[int] = set()
+        self._decoders: dict[int, CodecContext | None] = {}
 
     @property
     def jumps(self) -> list[Jump]:
@@ -93,11 +99,55 @@ class SteadyPackets:
                 if any(number != epoch for number in following):
                     packet = copy_packet(packet)
             self._held.popleft()
-            if packet.is_corrupt and kind != "video":
+            if kind == "video" or self._is_whole(packet):
+                if index in self._wanted:
+                    packet = copy_packet(packet) if kind != "video" and packet.is_corrupt else packet
+                    move(packet, Fraction(offset, SECOND))
+                    yield packet
+            else:
                 self._damaged[index] += 1
-            elif index in self._wanted:
-                move(packet, Fraction(offset, SECOND))
-                yield packet
+
+    def _is_whole(self, packet: Packet) -> bool:
+        """Whether a packet is not marked, or can be decoded all the same.
+
+        What is left of a damaged piece comes behind it without a mark, so that packets are doubted until one is whole.
+        """
+        stream: Any = packet.stream
+        if not packet.is_corrupt and stream.index not in self._doubtful:
+            return True
+        self._doubtful.add(stream.index)
+        if stream.type != "audio":
+            return not packet.is_corrupt
+        if stream.index not in self._decoders:
+            self._decoders[stream.index] = _new_decoder(stream)
+        decoder = self._decoders[stream.index]
+        whole = decoder is not None and _decodes(decoder, copy_packet(packet))
+        if whole and not packet.is_corrupt:
+            self._doubtful.discard(stream.index)
+        return whole
+
+
+def _new_decoder(stream: Any) -> CodecContext | None:
+    """A decoder of its own for a sound, as that of the stream is for who wants to hear it."""
+    if stream.codec_context is None or layout_of(stream) == "own":
+        return None
+    decoder = av.CodecContext.create(stream.codec_context.name, "r")
+    decoder.extradata = stream.codec_context.extradata
+    return decoder
+
+
+def _decodes(decoder: CodecContext, packet: Packet) -> bool:
+    """Whether a packet can be decoded without a complaint; of some, FFmpeg's decoders do no more than complain."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as complaints:
+            frames = cast(Any, decoder).decode(packet)
+    except av.FFmpegError:
+        return False
+    finally:
+        av.logging.set_level(level)
+    return bool(frames) and not complaints
 
 
 def _stamp(packet: Packet) -> Stamp:
