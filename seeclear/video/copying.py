@@ -6,19 +6,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.format import Flags
 from av.packet import Packet
-from av.stream import Stream
 
 from seeclear.video.container import open_container, video_stream
-from seeclear.video.demuxing import SteadyPackets
+from seeclear.video.demuxing import SteadyPackets, arbitrary_start, first_time
 from seeclear.video.planning import StreamPlan
 from seeclear.video.samples import Samples, take_samples
 from seeclear.video.tracks import CopiedTrack, Track, move, own_tags
@@ -65,7 +63,7 @@ class SourceStreams:
             if code is not None and not any(name.lower() == "timecode" for name in self.video_tags):
                 self.video_tags["timecode"] = code
             self.video_disposition: Any = video.disposition.value
-            self.shift = _first_time(self._input, [video]) if from_zero else _arbitrary_start(self._input)
+            self.shift = first_time([video]) if from_zero else arbitrary_start(self._input)
         except BaseException:
             self.close()
             raise
@@ -151,19 +149,3 @@ def timecode(container: InputContainer) -> str | None:
             if name.lower() == "timecode":
                 return value
     return None
-
-
-def _arbitrary_start(container: InputContainer) -> Fraction:
-    """Seconds by which a file begins late for no reason: the clock of a broadcast stream starts anywhere."""
-    if not container.format.flags & cast(int, Flags.ts_discont.value):
-        return Fraction(0)
-    return _first_time(container, list(container.streams))
-
-
-def _first_time(container: InputContainer, streams: Sequence[Stream]) -> Fraction:
-    starts = [
-        stream.start_time * Fraction(stream.time_base)
-        for stream in streams
-        if stream.start_time is not None and stream.time_base is not None
-    ]
-    return min(starts, default=Fraction(0))

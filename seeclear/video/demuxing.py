@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -125,6 +125,23 @@ class SteadyPackets:
         if whole and not packet.is_corrupt:
             self._doubtful.discard(stream.index)
         return whole
+
+
+def arbitrary_start(container: InputContainer) -> Fraction:
+    """Seconds by which a file begins late for no reason: the clock of a broadcast stream starts anywhere."""
+    if not container.format.flags & cast(int, Flags.ts_discont.value):
+        return Fraction(0)
+    return first_time(list(container.streams))
+
+
+def first_time(streams: Sequence[Stream]) -> Fraction:
+    """Seconds at which the first of some streams begins, 0 if that is unknown."""
+    starts = [
+        stream.start_time * Fraction(stream.time_base)
+        for stream in streams
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    return min(starts, default=Fraction(0))
 
 
 def _new_decoder(stream: Any) -> CodecContext | None:

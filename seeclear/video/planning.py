@@ -18,10 +18,11 @@ from av.stream import Disposition, Stream
 
 from seeclear.video.codecs import output_kind
 from seeclear.video.container import open_container, video_stream
+from seeclear.video.demuxing import arbitrary_start
 from seeclear.video.layouts import layout_of
 from seeclear.video.samples import Samples, take_samples
 from seeclear.video.sound import EncodedTrack, check_audio, encoder_name, encoders_for
-from seeclear.video.tracks import COVER_TYPES, CopiedTrack, CoverTrack, Track, name_layout
+from seeclear.video.tracks import COVER_TYPES, CopiedTrack, CoverTrack, Track, move, name_layout
 
 # FFmpeg's name of the container for each ending.
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -99,6 +100,19 @@ def plan_of_container(
     )
 
 
+@dataclass(frozen=True)
+class _Sound:
+    """What a sound is when it is decoded.
+
+    Attributes:
+        samples: (samples, channels).
+        forms: sample format, number of channels and rate, several where they change.
+    """
+
+    samples: np.ndarray
+    forms: frozenset[tuple[str, int, int]]
+
+
 class _Planner:
     """Decides stream by stream."""
 
@@ -108,7 +122,7 @@ class _Planner:
         self.covers: list[int] = []
         self.refused: list[str] = []
         self.notes: list[str] = []
-        self._sounds: dict[int, np.ndarray] = {}
+        self._sounds: dict[int, _Sound] = {}
         self._container, self._samples, self._source, self._path, self._audio = container, samples, source, path, audio
         self._suffix = path.suffix.lower() if output_kind(path) == "video" else ""
 
@@ -147,19 +161,21 @@ class _Planner:
         else:
             self.notes.append(f"{self._path}: the cover image {what} of {self._source} is left out.")
 
-    def _expected(self, stream: Stream) -> np.ndarray:
-        """The samples of a sound's first packets, decoded once: a decoder that was used does not begin quite anew."""
+    def _sound(self, stream: Stream) -> _Sound:
+        """What a sound's first packets give, decoded once: a decoder that was used does not begin quite anew."""
         if stream.index not in self._sounds:
             if layout_of(stream) == "unnamed":
                 name_layout(cast(Any, stream).codec_context)
-            packets = list(self._samples.of(stream.index))[: len(self._samples.first[stream.index])]
-            self._sounds[stream.index] = _decoded(stream, packets)
+            packets = list(self._samples.of(stream.index))
+            count = len(self._samples.first[stream.index])
+            sound, end = _decoded(stream, packets[:count]), _decoded(stream, packets[count:])
+            self._sounds[stream.index] = _Sound(sound.samples, sound.forms | end.forms)
         return self._sounds[stream.index]
 
     def _decide_sound(self, stream: Stream, what: str) -> None:
         can_decode = _can_decode(stream)
         if can_decode:
-            self._expected(stream)
+            self._sound(stream)
         if self._audio == "copy" and self._holds(self._suffix, stream):
             self.copied.append(stream.index)
             return
@@ -212,6 +228,8 @@ class _Planner:
             track.add_to(output)
             output.start_encoding()
             for packet in [*self._samples.of(track.index), None]:
+                if packet is not None:
+                    move(packet, -arbitrary_start(self._container))
                 try:
                     for item in track.packets(packet):
                         output.mux(item)
@@ -229,7 +247,7 @@ class _Planner:
 
     def _is_same(self, stream: Stream, written: bytes) -> bool:
         """Whether what was written gives the same sound, or the same packets of data, as the source."""
-        before = list(self._samples.of(stream.index))
+        packets = list(self._samples.of(stream.index))
         with contextlib.suppress(av.FFmpegError), av.open(io.BytesIO(written), "r") as container:
             copies = [copy for copy in container.streams if copy.type == stream.type]
             if len(copies) != 1:
@@ -238,10 +256,11 @@ class _Planner:
             if stream.type == "data" and (stream.name is None or copies[0].name != stream.name):
                 return False  # FFmpeg writes data of which it knows no name without saying what it is
             if stream.type != "audio" or not _can_decode(stream):
-                return b"".join(map(bytes, after)) == b"".join(map(bytes, before))
+                return b"".join(map(bytes, after)) == b"".join(map(bytes, packets))
             if not _can_decode(copies[0]):
                 return False
-            return _sounds_equal(self._expected(stream), _decoded(copies[0], after))
+            before, found = self._sound(stream), _decoded(copies[0], after)
+            return len(before.forms) < 2 and _sounds_equal(before.samples, found.samples)
         return False
 
 
@@ -258,21 +277,24 @@ def _can_decode(stream: Stream) -> bool:
     return cast(Any, stream).codec_context is not None and layout_of(stream) != "own"
 
 
-def _decoded(stream: Stream, packets: list[Packet]) -> np.ndarray:
-    """All samples of some packets, (samples, channels), whatever the container says of which are to be played."""
+def _decoded(stream: Stream, packets: list[Packet]) -> _Sound:
+    """All samples of some packets, whatever the container says of which are to be played."""
     context = cast(AudioCodecContext, cast(Any, stream).codec_context)
     flags = context.flags2
     context.flags2 = flags | _SKIP_MANUAL
     parts: list[np.ndarray] = []
+    forms: set[tuple[str, int, int]] = set()
     for packet in packets:
         with contextlib.suppress(av.FFmpegError):
             for frame in context.decode(packet):
+                forms.add((frame.format.name, frame.layout.nb_channels, frame.sample_rate))
                 # one plane for all channels: PyAV 18 reads beyond the planes of eight
-                interleaved = av.AudioResampler(format=frame.format.packed).resample(frame)
-                parts += [part.to_ndarray().reshape(-1, part.layout.nb_channels) for part in interleaved]
+                for part in av.AudioResampler(format=frame.format.packed).resample(frame):
+                    parts.append(part.to_ndarray().reshape(-1, part.layout.nb_channels))
     context.flush_buffers()
     context.flags2 = flags
-    return np.concatenate(parts) if parts else np.empty((0, 0))
+    same = [part for part in parts if part.shape[1:] == parts[0].shape[1:]]
+    return _Sound(np.concatenate(same) if same else np.empty((0, 0)), frozenset(forms))
 
 
 def _as_floats(samples: np.ndarray) -> np.ndarray:

@@ -175,7 +175,8 @@ class Order:
         if self._last is not None:
             dts = max(dts, self._last + self._step)
         self._last = dts
-        packet.duration = round((packet.duration or 0) * ratio)
+        duration = round((packet.duration or 0) * ratio)
+        packet.duration = duration if 0 <= duration < 1 << 31 else 0  # FFmpeg gives impossible ones for joined Ogg
         packet.pts, packet.dts, packet.time_base = max(pts, dts), dts, base
         packet.stream = stream
         return True
