@@ -16,7 +16,7 @@ import secrets
 import shutil
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,7 +41,7 @@ class Draft:
     A draft that is forgotten is deleted when it is garbage-collected or when Python ends.
 
     Args:
-        path: the final name; folders above it are made where there are none.
+        path: the final name; folders above it are made where there are none, and go again if the draft is discarded.
         folder: make a folder.
 
     Raises:
@@ -54,6 +54,8 @@ class Draft:
         self._target = target_of(path)
         suffix = self._target.suffix if len(os.fsencode(self._target.suffix)) <= _LONGEST_SUFFIX else ""
         self.path = beside(self._target, ".", f".{secrets.token_hex(8)}.part{suffix}")
+        parents = self._target.parents
+        made = list(parents[: parents.index(existing_folder(self._target))])
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if folder:
@@ -62,7 +64,7 @@ class Draft:
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _NO_LINKS, 0o666))
         except OSError as error:
             raise unwritable(path, error) from error
-        self._delete = weakref.finalize(self, _remove_quietly, self.path)
+        self._delete = weakref.finalize(self, _remove_quietly, self.path, made)
 
     def publish(self) -> None:
         """Brings the draft to the disk and gives it its final name; a file or an empty folder of that name goes."""
@@ -238,10 +240,12 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _remove_quietly(path: Path) -> None:
-    """Deletes a draft where another error may be on its way."""
+def _remove_quietly(path: Path, folders: Sequence[Path]) -> None:
+    """Deletes a draft and the folders that were made for it, where another error may be on its way."""
     with contextlib.suppress(OSError):
         remove(path)
+        for folder in folders:  # from the innermost; one with something in it stays
+            folder.rmdir()
 
 
 def unwritable(path: Path, error: Exception) -> ValueError:

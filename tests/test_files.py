@@ -107,9 +107,14 @@ def test_a_draft_is_published_or_discarded(tmp_path: Path) -> None:
     draft.discard()
     draft.discard()
     assert os.listdir(tmp_path) == ["deep"]
-    draft = Draft(tmp_path / "forgotten")
+    draft = Draft(tmp_path / "new" / "forgotten")
+    assert (tmp_path / "new").is_dir()
     del draft
     assert os.listdir(tmp_path) == ["deep"]
+    draft = Draft(tmp_path / "new" / "er" / "a")
+    (tmp_path / "new" / "b").write_bytes(b"b")
+    draft.discard()
+    assert os.listdir(tmp_path / "new") == ["b"]
 
 
 def test_names_of_drafts_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def try_output(
         return []
     with _scratch_folder(path) as folder:
         part, trial = folder / "part", folder / f"trial{path.suffix.lower()}"
-        _encode_grey(part, properties, settings)
+        _encode_grey(path, part, properties, settings)
         pictures = Pictures.survey([part], [(0, max(1, round(1 / (properties.fps * properties.time_base))))])
         if source is None or plan is None:
             _write(path, lambda _: write_video(trial, pictures, properties, None), [])
@@ -90,7 +90,7 @@ def _scratch_folder(path: Path) -> Iterator[Path]:
         raise unwritable(path, error) from error
 
 
-def _encode_grey(part: Path, properties: VideoProperties, settings: EncodeSettings) -> None:
+def _encode_grey(path: Path, part: Path, properties: VideoProperties, settings: EncodeSettings) -> None:
     """Codes one grey frame, since encoders have limits of size of their own.
 
     x265 refuses about one video in a thousand and takes it the next time, so a refusal counts when it is repeated.
@@ -102,7 +102,9 @@ def _encode_grey(part: Path, properties: VideoProperties, settings: EncodeSettin
             return
         encode_part(part, [(grey, None)], properties, settings)
     except ValueError as error:
+        if isinstance(error.__cause__, OSError):  # the disk, not the encoder
+            raise unwritable(path, error.__cause__) from error
         raise ValueError(
-            f"{properties.path}: the encoder of {properties.codec} does not take frames of "
+            f"{path}: the encoder of {properties.codec} does not take frames of "
             f"{properties.width}x{properties.height} in {properties.pix_fmt}; choose another `codec`."
         ) from error
