@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import io
+import wave
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Literal, Protocol, cast
 
+import av
 from av.audio.codeccontext import AudioCodecContext
 from av.bitstream import BitStreamFilterContext
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -75,6 +79,8 @@ class CopiedTrack:
         try:
             self._copy = output.add_stream_from_template(self._source)
         except ValueError:  # PyAV takes only what the container has a name of its own for, and needs a decoder
+            if self._source.type != "audio":
+                raise
             self._copy = _add_by_parameters(output, self._source)
         is_sound = self._source.type == "audio" and self._copy.codec_context is not None
         if is_sound and layout_of(self._source) == "unnamed":
@@ -183,15 +189,29 @@ class Order:
 
 
 def _add_by_parameters(output: OutputContainer, source: Stream) -> Stream:
-    """A new stream of all parameters of the source, by a filter of packets that changes nothing.
+    """A new stream of all parameters of a sound, by a filter of packets that changes nothing.
 
     Matroska has sound by the numbers that Windows gave the codecs, for one. Whether the container takes it shows when
     its head is written.
     """
-    stream = output.add_data_stream()
+    stream = cast(Any, output.add_stream_from_template(_plain_sound().streams.audio[0]))
     BitStreamFilterContext("null", source, stream)
+    stream.codec_context.codec_tag = "\0\0\0\0"  # the container has its own
     stream.time_base = source.time_base
     return stream
+
+
+@lru_cache
+def _plain_sound() -> InputContainer:
+    """A file with a sound, of which a stream can be made whose parameters are then replaced."""
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48000)
+        file.writeframes(bytes(2))
+    data.seek(0)
+    return av.open(data, "r")
 
 
 def name_layout(context: AudioCodecContext) -> None:
