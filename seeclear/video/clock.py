@@ -191,8 +191,9 @@ class Clock(Generic[T]):
         """Whether a packet begins before one that is shown before it."""
         assert track.newest is not None
         if stamp.is_key:
+            step = track.newest - start
             later = sum(other >= start for other in track.recent)
-            return start < track.newest - _STEP_BACK and (not track.frame or later >= _REORDERED_KEYS)
+            return step > _LEAP or (step > _STEP_BACK and (not track.frame or later >= _REORDERED_KEYS))
         return len(track.recent) == _REORDERED and start < min(track.recent) - _STEP_BACK
 
     def _leaps_ahead(self, track: _Track, start: int) -> bool:

@@ -1,5 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""What PyAV cannot have FFmpeg write into Matroska and WebM: pixel aspect ratio, and sound that is not to be played.
+"""What PyAV cannot have FFmpeg write into Matroska and WebM: the shape of pixels, and sound that is not to be played.
+
+Before version 18.1 it does not pass the frame rate on either.
 
 FFmpeg leaves unused space behind the list of contents at the head of its files. The elements missing from the track
 are inserted by moving what lies between that space and the track into it, so that nothing behind moves.
@@ -17,7 +19,7 @@ from pathlib import Path
 # Element ids of RFC 9559 and RFC 8794.
 _SEGMENT, _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x18538067, 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 _VOID, _CRC, _TRACKS, _TRACK, _TRACK_TYPE = 0xEC, 0xBF, 0x1654AE6B, 0xAE, 0x83
-_CODEC_DELAY = 0x56AA
+_DEFAULT_DURATION, _CODEC_DELAY = 0x23E383, 0x56AA
 _VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xE0, 0xB0, 0xBA
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 
@@ -50,7 +52,12 @@ class _Element:
         return _id_bytes(self.id) + _size_bytes(len(data)) + data
 
 
-def complete_tracks(path: Path, ratio: Fraction | None = None, delays: Mapping[int, Fraction] | None = None) -> None:
+def complete_tracks(
+    path: Path,
+    ratio: Fraction | None = None,
+    delays: Mapping[int, Fraction] | None = None,
+    fps: Fraction | None = None,
+) -> None:
     """Adds to the tracks of a Matroska or WebM file written by FFmpeg.
 
     Args:
@@ -58,11 +65,12 @@ def complete_tracks(path: Path, ratio: Fraction | None = None, delays: Mapping[i
         ratio: width of a pixel of the first video track over its height.
         delays: seconds at the beginning of sound that are decoded and not played, by which the time stamps of its
             packets are late; by the number of the sound among the sounds.
+        fps: frames per second of the first video track, on average where they vary; left alone where there are any.
 
     Raises:
         ValueError: the file has no such track, or no space is left for what is to be added.
     """
-    if ratio is None and not delays:
+    if ratio is None and not delays and fps is None:
         return
     with path.open("r+b") as file:
         head = file.read(1 << 20)
@@ -82,6 +90,8 @@ def complete_tracks(path: Path, ratio: Fraction | None = None, delays: Mapping[i
         tracks = _parse(head[elements[-1][1] : elements[-1][3]])
         if ratio is not None:
             _set_display_size(_find_track(tracks, _VIDEO_TYPE, 0, path), ratio)
+        if fps is not None:
+            _set_duration(_find_track(tracks, _VIDEO_TYPE, 0, path), 1 / fps)
         for number, delay in (delays or {}).items():
             _set_codec_delay(_find_track(tracks, _SOUND_TYPE, number, path), delay)
         encoded = tracks.encode()
@@ -125,6 +135,11 @@ def _set_display_size(track: _Element, ratio: Fraction) -> None:
     shown = display_size(width, height, ratio)
     video.drop(_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT)
     video.children += [_Element(_DISPLAY_WIDTH, _number(shown[0])), _Element(_DISPLAY_HEIGHT, _number(shown[1]))]
+
+
+def _set_duration(track: _Element, duration: Fraction) -> None:
+    if track.find(_DEFAULT_DURATION) is None:
+        track.children.append(_Element(_DEFAULT_DURATION, _number(round(duration * 10**9))))
 
 
 def _set_codec_delay(track: _Element, delay: Fraction) -> None:

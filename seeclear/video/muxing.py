@@ -134,7 +134,8 @@ def write_video(path: Path, pictures: Pictures, properties: VideoProperties, oth
             if others is not None:
                 others.write(output, None)
     if suffix in (".mkv", ".webm"):
-        complete_tracks(path, properties.sample_aspect_ratio, others.delays if others is not None else None)
+        delays = others.delays if others is not None else None
+        complete_tracks(path, properties.sample_aspect_ratio, delays, properties.fps)
 
 
 def write_what_fits(write: Callable[[Collection[int]], None], streams: Sequence[int]) -> dict[int, str]:
@@ -149,32 +150,28 @@ def write_what_fits(write: Callable[[Collection[int]], None], streams: Sequence[
 
     Raises:
         OSError: the disk refuses the file.
-        av.FFmpegError: the container refuses it without any other stream, too.
+        av.FFmpegError, ValueError: the container refuses it without any other stream, too.
     """
-    try:
-        write(())
+    together = _refusal(write, ())
+    if together is None:
         return {}
-    except av.FFmpegError as error:
-        if isinstance(error, OSError) or not streams:
-            raise
-        together = str(error.strerror)
-    refused: dict[int, str] = {}
-    for index in streams:
-        try:
-            write(set(streams) - {index})
-        except av.FFmpegError as error:
-            if isinstance(error, OSError):
-                raise
-            refused[index] = str(error.strerror)
-    if refused:
-        try:
-            write(set(refused))
-            return refused
-        except av.FFmpegError as error:
-            if isinstance(error, OSError):
-                raise
+    alone = {index: _refusal(write, set(streams) - {index}) for index in streams}
+    refused = {index: reason for index, reason in alone.items() if reason is not None}
+    if refused and _refusal(write, set(refused)) is None:
+        return refused
     write(set(streams))
     return dict.fromkeys(streams, together) | refused
+
+
+def _refusal(write: Callable[[Collection[int]], None], without: Collection[int]) -> str | None:
+    """Why a container refuses a file; None if it does not."""
+    try:
+        write(without)
+    except OSError:
+        raise
+    except (av.FFmpegError, ValueError) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return None
 
 
 def _container_options(suffix: str, properties: VideoProperties, tags: dict[str, str]) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_everything_at_once(make_video: MakeVideo, name: str, making: dict, bite
     before, size = packets(path), path.stat().st_size
     with VideoReader(path) as reader:
         frames = np.stack(list(reader))
-    complete_tracks(path, Fraction(16, 11))
+    complete_tracks(path, Fraction(16, 11), {0: Fraction(1, 8)}, Fraction(24000, 1001))
     assert path.stat().st_size == size
     assert [(stream, checksum) for stream, _, checksum in packets(path)] == [(s, c) for s, _, c in before]
     with VideoReader(path) as reader:
