@@ -139,14 +139,6 @@ class VideoProperties:
     """Of a GIF, how often it is repeated, 0 for without end; None: it is shown once, or is no GIF."""
 
     @property
-    def is_mirrored(self) -> bool:
-        """Whether frames are mirrored when they are shown, turned or not."""
-        if self.display_matrix is None:
-            return False
-        a, b, _, c, d, _, _, _, _ = self.display_matrix
-        return a * d < b * c
-
-    @property
     def rotation(self) -> int:
         """Degrees by which frames are turned counter-clockwise when they are shown, rounded: 0, 90, 180, -90, ..."""
         if self.display_matrix is None:
