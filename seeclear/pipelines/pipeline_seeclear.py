@@ -202,25 +202,25 @@ class SeeClearPipeline(ShippedPipeline):
         output = batch.output(output_type)
         return SeeClearPipelineOutput(frames=output) if return_dict else (output,)
 
-    @torch.no_grad()
     def _restore(
         self, frames: Iterable[Tensor], run: _Run, state: StreamState | None = None
     ) -> Iterator[FinishedFrames]:
         """Upscales frames (B, 3, H, W) in [0, 1] clip by clip: where all calls meet (Algorithm 1)."""
         stream = ClipStream(frames, self._layout(run.prior), run.settings, state)
         for clip in stream:
-            context = None if self.interrupt else self.encode_semantics(clip, run)
-            for tile in clip.tiles():
-                if context is None or self.interrupt:
-                    y = enlarge_tile(clip.frames.to(self._execution_device) * 2 - 1, tile, self.scale)
-                    clip.paste(tile, y.add_(1).div_(2).clamp_(0, 1))
-                    continue
-                low_res = self.prepare_low_res(context, tile, run)
-                latents = self.prepare_latents(low_res, context, tile, run)
-                restored = self.denoise(latents, low_res, context, tile, run)
-                clip.paste(tile, restored.float().add(1).div_(2).clamp_(0, 1))
-                del low_res, latents, restored
-            ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
+            with torch.no_grad():  # not around the generator: torch's decorator holds what was given out
+                context = None if self.interrupt else self.encode_semantics(clip, run)
+                for tile in clip.tiles():
+                    if context is None or self.interrupt:
+                        y = enlarge_tile(clip.frames.to(self._execution_device) * 2 - 1, tile, self.scale)
+                        clip.paste(tile, y.add_(1).div_(2).clamp_(0, 1))
+                        continue
+                    low_res = self.prepare_low_res(context, tile, run)
+                    latents = self.prepare_latents(low_res, context, tile, run)
+                    restored = self.denoise(latents, low_res, context, tile, run)
+                    clip.paste(tile, restored.float().add(1).div_(2).clamp_(0, 1))
+                    del low_res, latents, restored
+                ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
             del clip, context
             yield ready.pop()
         self.maybe_free_model_hooks()
