@@ -16,7 +16,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
-from seeclear.resize import imresize
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import (
     add_data_arguments,
@@ -160,8 +159,6 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         components["semantic_distiller"] = distiller.requires_grad_(False).eval()
     if args.gradient_checkpointing:
         lens.enable_gradient_checkpointing()
-    # weights of resizing depend on values, and are kept
-    imresize(torch.zeros(1, args.resolution // SCALE, args.resolution // SCALE), scale=lens.config.scale)
 
     def step(network: Callable[..., Any], _: object) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution
