@@ -181,7 +181,8 @@ def test_two_processes_equal_one_with_twice_the_batch(folder: Path) -> None:
     extra += ["--adam_epsilon", "1", "--learning_rate", "0.1"]
     run = launch(folder, "one", *extra)
     assert run.returncode == 0, run.stderr
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launcher += ["--main_process_port", "0"]  # any that is free
     run = launch(folder, "two", *extra, "--train_batch_size", "1", launcher=launcher)
     assert run.returncode == 0, run.stderr
     one, two = log(folder, "one"), log(folder, "two")
