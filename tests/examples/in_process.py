@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from accelerate.state import AcceleratorState
 
-
 ON_THE_CPU = {"ACCELERATE_USE_CPU": "true"}
 
 

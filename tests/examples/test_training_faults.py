@@ -58,7 +58,7 @@ def test_killed_while_checkpointing_it_goes_on_to_the_same_losses(folder: Path) 
 
 
 def test_processes_that_are_not_joined_do_not_train_into_one_folder(folder: Path) -> None:
-    """`accelerate launch --multi_gpu` where there is no GPU starts them, and its `Accelerator` takes each for alone."""
+    """`accelerate launch --multi_gpu` starts them without a GPU, too, and its `Accelerator` takes each for alone."""
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     environment.pop("ACCELERATE_USE_CPU")
