@@ -41,6 +41,7 @@ from seeclear.training.distillation import Teacher, distillation_losses, total_l
 from seeclear.training.loop import begin_run, one_line_errors
 from seeclear.training.sampling import ConsecutiveSampler
 from seeclear.training.segmentation import segmentation_figures
+from seeclear.training.semantics import load_distiller
 
 logger = get_logger(__name__)
 
@@ -51,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--preset", default="tiny", help="whose distiller is trained: tiny or base")
     add("--distiller_config", help="JSON file with values that replace the preset's")
-    add("--pretrained_model_name_or_path", help="go on with a saved distiller instead: a folder, or a Hub id")
+    add("--pretrained_model_name_or_path", help="go on with a saved distiller instead: the folder of one or of a "
+        "pipeline, a Hub id or a shipped name")  # fmt: skip
     add("--projections_only", action="store_true", help="keep the segmenter, train the projections and the instance "
         "encoder and decoder: for pretrained segmenters")  # fmt: skip
     add("--backbone_weights", help="ImageNet weights of MobileNetV2 to start from and to be taught by")
@@ -150,7 +152,7 @@ class Losses(nn.Module):
 def build_model(args: argparse.Namespace) -> Losses:
     """The distiller to train and its teacher, with what is to stay as it is frozen."""
     if args.pretrained_model_name_or_path is not None:
-        distiller = SemanticDistiller.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32)
+        distiller = load_distiller(args.pretrained_model_name_or_path, "pretrained_model_name_or_path")
     else:
         config = PRESETS[args.preset]["semantic_distiller"]
         if args.distiller_config is not None:

@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
+from seeclear.pipelines.prior_check import distiller_digest
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import (
     add_data_arguments,
@@ -51,7 +52,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or a shipped name")
     model("--lens_config", help="JSON file with values that replace the preset's for the lens")
     model("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
-    model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline")
+    model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline, a Hub id "
+        "or a shipped name")  # fmt: skip
     model("--start_from", help="a saved pipeline, whose lens' weights the preset's lens takes over")
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
     add_data_arguments(parser.add_argument_group("data"))
@@ -125,6 +127,7 @@ class Trainer(TrainingLoop):
     def finished_pipeline(self) -> SemanticLensPipeline:
         lens = cast(SemanticLens, self.averaged_model())
         distiller = copy.deepcopy(self.pipeline.semantic_distiller)
+        lens.register_to_config(distiller_digest=distiller_digest(distiller) if lens.needs_semantics else None)
         config = self.pipeline.config
         return SemanticLensPipeline(lens.eval(), distiller, config.clip_length, config.clip_overlap)
 

@@ -112,7 +112,11 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
     add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
     add("--start_from", help="a saved pipeline, whose condenser's weights the preset's condenser takes over")
-    add("--distiller", help="a trained Semantic Distiller to take instead: its folder or Hub id, or a pipeline's")
+    add(
+        "--distiller",
+        help="a trained Semantic Distiller to take instead: the folder of one or of a pipeline, a Hub id or a shipped "
+        "name",
+    )
     add(
         "--prior",
         help="SeeClear*: the Semantic Lens, frozen, whose output is y: the folder of a lens, or a pipeline's folder, "
