@@ -20,6 +20,7 @@ from seeclear.video.inputs import VideoInput, read_input
 from .loading import ShippedPipeline
 from .noise import Generators, VideoNoise, draw_seeds
 from .pipeline_output import SeeClearPipelineOutput
+from .prior_check import check_prior
 from .run_seeclear import Prior, SeeClearRun
 from .streaming import FinishedFrames, StreamSettings, StreamState
 from .videos import (
@@ -262,15 +263,3 @@ class SeeClearPipeline(ShippedPipeline):
             run.vocabulary_embeddings = words
         settings.clips(run.clip_length, run.clip_overlap)  # raises where the overlap does not fit
         return run
-
-
-def check_prior(prior: SemanticLens, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
-    """Raises a ValueError unless the prior upscales as much as the condenser and can use the distiller's semantics."""
-    needed = {"scale": (prior.config.scale, condenser.config.scale)}
-    if prior.config.gps:
-        needed["semantic_feature_dim"] = (prior.config.semantic_feature_dim, distiller.feature_dim)
-    if prior.config.isee:
-        needed["semantic_token_dim"] = (prior.config.semantic_token_dim, distiller.token_dim)
-    for name, (has, wanted) in needed.items():
-        if has != wanted:
-            raise ValueError(f"`prior` has a `{name}` of {has}; in this pipeline it must be {wanted}")
