@@ -43,20 +43,25 @@ from seeclear.training.sampling import (
     sample_noise,
     sample_timesteps,
 )
-from seeclear.training.semantics import CELL, SemanticsCache, load_distiller
+from seeclear.training.semantics import CELL, SemanticsCache, check_widths, load_distiller
 from seeclear.training.sharding import shares_weights
 
 
 def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any] | None = None) -> SeeClearPipeline:
     """The pipeline to train: a saved one, or an untrained one of a preset, its networks made inside `making`; with
     another distiller if one is given.
+
+    Raises:
+        ValueError: there is no such model or preset, or the distiller does not go with the condenser.
     """
     components: dict[str, Any] = {}
     if args.distiller is not None:
         components["semantic_distiller"] = load_distiller(args.distiller)
     if args.pretrained_model_name_or_path is not None:
         path = args.pretrained_model_name_or_path
-        return SeeClearPipeline.from_pretrained(path, dtype=torch.float32, **components)
+        saved = SeeClearPipeline.from_pretrained(path, dtype=torch.float32, **components)
+        check_widths(saved.pixel_condenser, saved.semantic_distiller)
+        return saved
     if args.preset not in PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(PRESETS)}")
     preset = PRESETS[args.preset]
@@ -68,6 +73,7 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
             components["semantic_distiller"] = SemanticDistiller(**config)
         config = read_configuration(PixelCondenser, preset["pixel_condenser"], args.condenser_config)
         components["pixel_condenser"] = PixelCondenser(**config)
+    check_widths(components["pixel_condenser"], components["semantic_distiller"])
     if args.start_from is not None and making is None:
         trained = SeeClearPipeline.from_pretrained(locate(args.start_from, "start_from"), dtype=torch.float32)
         take_over(components["pixel_condenser"], trained.pixel_condenser)

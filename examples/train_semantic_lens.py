@@ -32,7 +32,7 @@ from seeclear.training.losses import charbonnier_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import take_over
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
-from seeclear.training.semantics import load_distiller
+from seeclear.training.semantics import check_widths, load_distiller
 
 CLIP_LENGTH, CLIP_OVERLAP = 20, 4
 """Frames that a new lens restores together, and those of them that two clips share: frames that lack a side to learn
@@ -75,10 +75,17 @@ def build_pipeline(
 ) -> SemanticLensPipeline:
     """The pipeline to train: a saved one, or an untrained lens of a preset, made inside `making`; with another
     distiller if one is given.
+
+    Raises:
+        ValueError: there is no such model or preset, or the distiller does not go with the lens.
     """
     if args.pretrained_model_name_or_path is not None:
         given = {} if args.distiller is None else {"semantic_distiller": load_distiller(args.distiller)}
-        return SemanticLensPipeline.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32, **given)
+        path = args.pretrained_model_name_or_path
+        saved = SemanticLensPipeline.from_pretrained(path, dtype=torch.float32, **given)
+        if saved.semantic_distiller is not None:
+            check_widths(saved.semantic_lens, saved.semantic_distiller)
+        return saved
     if args.preset not in LENS_PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(LENS_PRESETS)}")
     preset = LENS_PRESETS[args.preset]
@@ -96,6 +103,7 @@ def build_pipeline(
             distiller = SemanticDistiller(**config)
     else:
         distiller = load_distiller(args.distiller)
+    check_widths(lens, distiller)
     return SemanticLensPipeline(lens, distiller, CLIP_LENGTH, CLIP_OVERLAP)
 
 

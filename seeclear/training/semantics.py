@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seeclear.data import Photo, Source
 from seeclear.files import remove, unwritable
-from seeclear.models import SemanticDistiller
+from seeclear.models import PixelCondenser, SemanticDistiller, SemanticLens
 from seeclear.resize import imresize, to_uint8
 from seeclear.shipped import SCALE, locate
 
@@ -38,6 +38,21 @@ def load_distiller(name_or_path: str | os.PathLike[str], argument: str = "distil
     location = locate(name_or_path, argument)
     nested = Path(location) / "semantic_distiller"
     return SemanticDistiller.from_pretrained(nested if nested.is_dir() else location, dtype=torch.float32)
+
+
+def check_widths(network: PixelCondenser | SemanticLens, distiller: SemanticDistiller) -> None:
+    """Raises a ValueError unless a network takes what a distiller gives."""
+    config, takes = network.config, {}
+    if isinstance(network, SemanticLens):
+        takes |= {"semantic_feature_dim": distiller.feature_dim} if config.gps else {}
+        takes |= {"semantic_token_dim": distiller.token_dim} if config.isee else {}
+    elif config.frame_semantics:
+        takes |= {"semantic_feature_dim": distiller.feature_dim, "semantic_token_dim": distiller.token_dim}
+        if config.clip_semantics and config.texture_memory:
+            takes |= {"num_clip_tokens": distiller.config.num_clip_tokens}
+    for name, given in takes.items():
+        if config[name] != given:
+            raise ValueError(f"`distiller` gives a `{name}` of {given}; the network to train takes {config[name]}")
 
 
 def weights_key(networks: Sequence[ModelMixin], about: object) -> str:
