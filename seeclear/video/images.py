@@ -12,14 +12,21 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from seeclear.video.image_colors import image_to_srgb
+from seeclear.video.image_metadata import FORMATS, names_of_metadata, profile_fits, read_colors
+from seeclear.video.opening import is_video
 from seeclear.video.pixels import read_pixels
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+"""Endings of the files in a folder that are taken for images; what they are is told by their content."""
+
+_MOTION_JPEG_SUFFIXES = (".mjpeg", ".mjpg")
 
 _EXIF_ORIENTATION = 0x0112
 _TIFF_BITS_PER_SAMPLE = 258
+_TIFF_SUBFILE, _DNG_VERSION = 254, 50706
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,34 @@ class ImageInfo:
     has_alpha: bool
     """Whether there may be transparent pixels."""
     is_grey: bool
+    color_name: str | None = None
+    """What the image names for its numbers if that is not sRGB, see `ImageColors.name`."""
+    is_converted: bool = False
+    """Whether the numbers are in inks, Lab or a grey of their own, so that they are always converted to sRGB."""
+    code_points: tuple[int, int, int, int] | None = None
+    """The colours by numbers, see `ImageColors.code_points`."""
+    metadata: tuple[str, ...] = ()
+    """Names of what is kept beside the pixels in another image, such as "EXIF"."""
+    notes: tuple[str, ...] = ()
+    """What is passed over in the file: ends of sentences that begin with its name."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is one image, and no animation, by its content.
+
+    One whose content is not known counts as the image that its name promises, unless FFmpeg knows a video in it.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _MOTION_JPEG_SUFFIXES:
+        return False
+    try:
+        with Image.open(path, formats=(*FORMATS, "GIF")) as image:
+            several = getattr(image, "n_frames", 1) > 1
+            return image.format != "GIF" and not (image.format == "PNG" and several)
+    except UnidentifiedImageError:
+        return suffix in IMAGE_SUFFIXES and not is_video(path)
+    except Exception:  # Pillow raises nearly every kind of error on damaged images; reading it says which
+        return suffix in IMAGE_SUFFIXES
 
 
 def list_images(folder: Path) -> list[str]:
@@ -59,37 +94,66 @@ def image_info(path: Path) -> ImageInfo:
     Raises:
         ValueError: not an image, several images, or more than 16 bits a channel.
     """
-    with _explained(path), Image.open(path) as image:
+    with _explained(path), Image.open(path, formats=FORMATS) as image:
+        notes = []
         if getattr(image, "n_frames", 1) > 1:
-            raise ValueError(f"{path}: the file holds several images; give one file for each frame.")
+            if image.format != "MPO":  # a JPEG with further pictures behind it, such as a preview
+                raise ValueError(f"{path}: the file holds several images; give one file for each frame.")
+            notes.append("holds further pictures behind the first one, which are left out.")
+        if image.format == "TIFF" and (image.tag_v2.get(_TIFF_SUBFILE, 0) & 1 or _DNG_VERSION in image.tag_v2):
+            raise ValueError(f"{path}: a raw photograph, of which only the preview could be read; develop it first.")
         turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # the orientations with the axes swapped
         width, height = (image.height, image.width) if turned else image.size
         alpha = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+        colors = read_colors(image, path)
+        if image.info.get("icc_profile") and not profile_fits(image):
+            notes.append("has an ICC profile that is damaged or does not fit, and is left out.")
+        metadata, damaged = names_of_metadata(image, path)
+        notes += [f"has damaged {name}, which is left out." for name in damaged]
         return ImageInfo(
-            width, height, _bits(image, path), alpha, image.mode in ("1", "L", "LA", "I", "I;16", "I;16B")
+            width,
+            height,
+            _bits(image, path),
+            alpha,
+            image.mode in ("1", "L", "LA", "I", "I;16", "I;16B"),
+            colors.name,
+            colors.space != "RGB" and colors.name is not None,
+            colors.code_points,
+            metadata,
+            tuple(notes),
         )
 
 
-def read_image(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def read_image(path: Path, srgb: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """An image as (RGB (H, W, 3), alpha (H, W) or None where it is opaque), float32 in [0, 1], turned as EXIF asks.
+
+    Args:
+        path: of the image.
+        srgb: convert the numbers to sRGB; else they are as stored, except those of inks, of Lab and of a grey that
+            has a profile of its own, which no colour image can keep.
 
     Raises:
         ValueError: it is damaged or cut off, or has more than 16 bits a channel.
     """
-    with _explained(path), Image.open(path) as image:
+    with _explained(path), Image.open(path, formats=FORMATS) as image:
         bits = _bits(image, path)
         image.load()  # of 16 bits as well: this shows a cut file and false checksums, which FFmpeg passes over
+        colors = read_colors(image, path)
         if bits == 16:
-            rgb, alpha = _read_deep(path)
+            rgb, alpha = _read_deep(path, image.format == "PNG")
             turn = image.getexif().get(_EXIF_ORIENTATION, 1)
             rgb, alpha = _turned(rgb, turn), None if alpha is None else _turned(alpha, turn)
         else:
             upright = ImageOps.exif_transpose(image)
             alpha = None
+            if colors.icc is not None and colors.space not in ("RGB", "GRAY"):
+                upright = image_to_srgb(upright, colors.icc)
             if "A" in upright.getbands() or "a" in upright.getbands() or "transparency" in upright.info:
                 upright = upright.convert("RGBA")
                 alpha = np.asarray(upright.getchannel("A"), np.float32) / 255
             rgb = np.asarray(upright.convert("RGB"), np.float32) / 255
+    if colors.space == "GRAY" or (srgb and colors.space == "RGB"):
+        rgb = colors.to_srgb(rgb)
     return rgb, None if alpha is None or (alpha == 1).all() else alpha
 
 
@@ -109,9 +173,9 @@ def _bits(image: Image.Image, path: Path) -> int:
     return 8
 
 
-def _read_deep(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """A PNG or TIFF of 16 bits a channel, by FFmpeg, as stored."""
-    demuxer = "png_pipe" if path.suffix.lower() == ".png" else "tiff_pipe"
+def _read_deep(path: Path, is_png: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """A PNG, or else a TIFF, of 16 bits a channel, by FFmpeg, as stored."""
+    demuxer = "png_pipe" if is_png else "tiff_pipe"
     with av.open(os.path.abspath(path), format=demuxer) as container:
         frame = next(container.decode(video=0))
         if frame.is_corrupt:

@@ -10,13 +10,13 @@ import torch
 from seeclear.video.codecs import (
     CODECS,
     EncodeSettings,
-    encoder_formats,
     encoder_options,
     encoder_threads,
     output_kind,
     output_properties,
 )
 from seeclear.video.encode import encode_part
+from seeclear.video.layouts import encoder_formats
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader
 
