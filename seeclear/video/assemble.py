@@ -27,9 +27,9 @@ from seeclear.video.drafts import Draft
 from seeclear.video.encode import PART_TIME_BASE
 from seeclear.video.gif import write_gif
 from seeclear.video.image_metadata import kept_chunks
+from seeclear.video.images import is_image
 from seeclear.video.matroska import complete_track
 from seeclear.video.mp4 import set_display_matrix
-from seeclear.video.opening import open_container
 from seeclear.video.png import with_chunks
 from seeclear.video.properties import VideoProperties
 from seeclear.video.streams import FORMATS, png_names
@@ -122,7 +122,7 @@ def _assemble_video(
     with contextlib.ExitStack() as stack:
         stack.callback(draft.discard)
         others: SourceStreams | None = None
-        if source is not None and source.is_file() and not _is_picture(source):
+        if source is not None and source.is_file() and not is_image(source):
             others = stack.enter_context(SourceStreams(source, path, drop_unsupported, from_zero))
         template = stack.enter_context(av.open(os.path.abspath(parts[0])))
         output = av.open(
@@ -249,13 +249,6 @@ def _video_packets(
                 yield packet
                 place += 1
         start += frames
-
-
-def _is_picture(path: Path) -> bool:
-    with contextlib.suppress(ValueError):
-        open_container(path).close()
-        return False
-    return True
 
 
 # Images

@@ -31,6 +31,7 @@ _SIDE_DATA = {
     "ICC_PROFILE": "the ICC profile",
 }
 
+
 def is_mp4(container: InputContainer) -> bool:
     """Whether it is MP4 or QuickTime, which FFmpeg reads by one demuxer."""
     return "mp4" in container.format.name.split(",")

@@ -197,7 +197,7 @@ def declared_frames(container: InputContainer, stream: VideoStream) -> int | Non
 
 def coded_rate(stream: VideoStream) -> Fraction | None:
     """Frames per second by the headers of the codec; None if they do not say."""
-    rate = stream.codec_context.framerate
+    rate: Fraction | None = stream.codec_context.framerate
     if rate and rate > _MOST_PER_SECOND:  # the ticks of a clock (MPEG-4), by which FFmpeg has found the frames' steps
         rate = stream.base_rate
     return Fraction(rate) if rate and 0 < rate <= _MOST_PER_SECOND else None

@@ -185,8 +185,11 @@ def _curved(values: np.ndarray, curve: bytes) -> np.ndarray:
             return values ** np.float32(points[0] / 256)
         return np.interp(values, np.linspace(0, 1, count), points / 65535).astype(np.float32)
     kind = struct.unpack_from(">H", curve, 8)[0]
-    gamma, *rest = np.frombuffer(curve, ">i4", (1, 3, 4, 5, 7)[kind], 12) / 65536
-    a, b, c, d, e, f = (*rest, *(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)[len(rest) :])
+    numbers = np.zeros(7)
+    numbers[1] = 1
+    count = (1, 3, 4, 5, 7)[kind]
+    numbers[:count] = np.frombuffer(curve, ">i4", count, 12) / 65536
+    gamma, a, b, c, d, e, f = numbers
     if kind in (1, 2):
         power, offset = np.maximum(a * values + b, 0) ** gamma, c
         return (np.where(values >= -b / a, power, 0) + offset).astype(np.float32)

@@ -100,7 +100,8 @@ def image_info(path: Path) -> ImageInfo:
             if image.format != "MPO":  # a JPEG with further pictures behind it, such as a preview
                 raise ValueError(f"{path}: the file holds several images; give one file for each frame.")
             notes.append("holds further pictures behind the first one, which are left out.")
-        if image.format == "TIFF" and (image.tag_v2.get(_TIFF_SUBFILE, 0) & 1 or _DNG_VERSION in image.tag_v2):
+        tags = getattr(image, "tag_v2", {})
+        if image.format == "TIFF" and (tags.get(_TIFF_SUBFILE, 0) & 1 or _DNG_VERSION in tags):
             raise ValueError(f"{path}: a raw photograph, of which only the preview could be read; develop it first.")
         turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # the orientations with the axes swapped
         width, height = (image.height, image.width) if turned else image.size

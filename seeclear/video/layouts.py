@@ -15,7 +15,6 @@ from seeclear.video.properties import PixelLayout, VideoProperties
 _NEED_EVEN = ("libx264", "libx265", "libsvtav1")
 
 
-
 @lru_cache
 def encoder_formats(encoder: str) -> tuple[str, ...]:
     """Pixel formats that an encoder takes and `make_frame` makes.
@@ -108,9 +107,7 @@ def _checked(name: str, encoder: str, formats: tuple[str, ...], size: tuple[int,
     return layout
 
 
-def _candidates(
-    name: str, encoder: str, source: VideoProperties, size: tuple[int, int], lossless: bool
-) -> list[str]:
+def _candidates(name: str, encoder: str, source: VideoProperties, size: tuple[int, int], lossless: bool) -> list[str]:
     """Pixel formats that suit a source, the best one first, whether the encoder takes them or not."""
     alpha = "a" if source.has_alpha else ""
     depths = [bits for bits in (16, 14, 12, 10, 9) if bits <= source.bit_depth] + [8, 10]

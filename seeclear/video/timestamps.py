@@ -120,7 +120,9 @@ def sorted_times(frames: Iterable[tuple[T, int | None]], depth: int = REORDERED)
         yield held.popleft(), heapq.heappop(times)
 
 
-def close_first_gap(frames: Iterable[tuple[T, int | None]], step: int, lost: int = 0) -> Iterator[tuple[T, int | None]]:
+def close_first_gap(
+    frames: Iterable[tuple[T, int | None]], step: int, lost: int = 0
+) -> Iterator[tuple[T, int | None]]:
     """Moves the first frame up to the second one where what lies between is the delay of an encoder, and no pause.
 
     Args:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from seeclear.video.completeness import check_complete
 from seeclear.video.container import display_matrix, gif_loop, is_mp4, lost_with_frame
-from seeclear.video.decoding import Opening, PacketLog, coded_rate, declared_frames, decoded, read_opening
+from seeclear.video.decoding import PacketLog, coded_rate, declared_frames, decoded, read_opening
 from seeclear.video.image_sequence import DEFAULT_FPS
 from seeclear.video.opening import open_container, video_stream
 from seeclear.video.pixels import describe_format, frame_range, read_pixels
@@ -31,6 +31,7 @@ from seeclear.video.timestamps import (
     sorted_times,
     until_next,
 )
+
 
 class VideoFile:
     """What `VideoReader` uses for video files and animations.
