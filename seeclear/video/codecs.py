@@ -132,6 +132,11 @@ def output_kind(path: Path) -> Kind:
     )
 
 
+def keeps_colors(path: Path) -> bool:
+    """Whether an output is of images, which name the same colours for their numbers as those they are made from."""
+    return output_kind(path) in ("folder", "image")
+
+
 def output_properties(
     source: VideoProperties,
     path: str | os.PathLike[str],
@@ -197,33 +202,44 @@ def output_properties(
     )
 
 
-def even_size(
+def fitted_output(
     source: VideoProperties,
     path: str | os.PathLike[str],
     size: tuple[int, int],
     settings: EncodeSettings | None = None,
     free: tuple[bool, bool] = (True, True),
-) -> tuple[int, int]:
-    """(height, width) of an output whose odd sides are rounded up where its pixel format halves them.
+) -> VideoProperties:
+    """As `output_properties`, with odd sides rounded up where the pixel format of a video halves them.
 
-    Where they stay odd, H.264 and H.265 need another pixel format, which phones and browsers do not play.
+    Where they stayed odd, H.264 and H.265 would need another pixel format, which phones and browsers do not play.
 
     Args:
-        source, path, settings: as for `output_properties`; with `settings.exact_size` nothing is rounded.
+        source, path, settings: as there; with `settings.exact_size` nothing is rounded.
         size: (height, width) of the output in pixels.
         free: whether height and width may change; not so a side that was asked for.
+
+    Returns:
+        The properties, whose size may be larger by a pixel; a note says so then.
 
     Raises:
         ValueError: as `output_properties`.
     """
     settings = settings or EncodeSettings()
-    rounded = (size[0] + (size[0] % 2 and free[0]), size[1] + (size[1] % 2 and free[1]))
-    if settings.exact_size or rounded == size or output_kind(Path(path)) != "video":
-        return size
-    layout = PixelLayout.parse(output_properties(source, path, rounded, settings).pix_fmt)
+    even = (size[0] + (size[0] % 2 and free[0]), size[1] + (size[1] % 2 and free[1]))
+    if settings.exact_size or even == size or output_kind(Path(path)) != "video":
+        return output_properties(source, path, size, settings)
+    layout = PixelLayout.parse(output_properties(source, path, even, settings).pix_fmt)
     assert layout is not None  # `output_properties` admits no other
     rows, columns = layout.shrink
-    return (rounded[0] if rows > 1 else size[0], rounded[1] if columns > 1 else size[1])
+    fitted = (even[0] if rows > 1 else size[0], even[1] if columns > 1 else size[1])
+    properties = output_properties(source, path, fitted, settings)
+    if fitted == size:
+        return properties
+    note = (
+        f"{path}: {size[1]}x{size[0]} becomes {fitted[1]}x{fitted[0]}, since players need even sides; `exact_size` "
+        "keeps odd ones."
+    )
+    return replace(properties, notes=(*properties.notes, note))
 
 
 def default_codec(path: Path, has_alpha: bool) -> str:
@@ -328,7 +344,7 @@ def _notes(source: VideoProperties, path: Path) -> list[str]:
         notes.append(f"{path}: colours are not those that {source.path} names ({source.image_colors}).")
     if source.image_metadata:
         notes.append(f"{path}: {', '.join(source.image_metadata)} of the images cannot be kept; images can keep it.")
-    if source.fps_is_assumed:
+    if source.fps_is_assumed and source.num_frames != 1:
         notes.append(
             f"{path}: {source.path} does not say how many frames there are per second; {source.fps} are taken."
         )

@@ -43,6 +43,8 @@ class ImageColors:
     gamma: float | None = None
     """Exponent from light to numbers: linear images have 1."""
     chromaticities: Chromaticities | None = None
+    is_grey: bool = False
+    """Whether the image has no colour, so that only what its profile says of grey counts."""
 
     @property
     def name(self) -> str | None:
@@ -58,6 +60,11 @@ class ImageColors:
     def space(self) -> str:
         """Of the numbers of the ICC profile: "RGB", "GRAY", "CMYK", "Lab", ...; "RGB" without one."""
         return "RGB" if self.icc is None else self.icc[16:20].decode("latin-1").strip()
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether a PNG in RGB can name the same colours: a profile of inks, Lab or grey fits no such image."""
+        return self.icc is None or (self.space == "RGB" and not self.is_grey)
 
     def to_srgb(self, rgb: np.ndarray) -> np.ndarray:
         """(H, W, 3) float32 in [0, 1] as the image names it -> the same in sRGB; what sRGB has not is clipped."""
@@ -100,7 +107,7 @@ def _is_srgb(colors: ImageColors) -> bool:
         return False
     grid = np.linspace(0, 1, 9, dtype=np.float32)
     samples = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"), axis=-1).reshape(1, -1, 3)
-    if colors.space == "GRAY":
+    if colors.space == "GRAY" or colors.is_grey:
         samples = samples[..., :1].repeat(3, -1)
     return bool(np.abs(_converted(colors, samples) - samples).max() < _INVISIBLE)
 

@@ -16,6 +16,7 @@ from seeclear.video.png import Chunk, read_chunks
 
 # Pillow's names of the formats that are read; others of its many readers start programs, or are little tried.
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B")
 
 _MAY_BE_SEVERAL = (b"tEXt", b"zTXt", b"iTXt")
 _COLOR_CHUNKS = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
@@ -40,7 +41,7 @@ def read_colors(image: Image.Image, path: Path) -> ImageColors:
     if len(chunks.get(b"cICP", b"")) == 4:
         return ImageColors(code_points=cast(tuple[int, int, int, int], tuple(chunks[b"cICP"])))
     if profile_fits(image):
-        return ImageColors(icc=image.info["icc_profile"])
+        return ImageColors(icc=image.info["icc_profile"], is_grey=image.mode in GREY_MODES)
     if b"sRGB" in chunks:
         return ImageColors()
     gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big") / 100000
@@ -60,7 +61,7 @@ def profile_fits(image: Image.Image) -> bool:
     space = ImageColors(icc=icc).space
     if image.mode in ("CMYK", "LAB"):
         return space == {"CMYK": "CMYK", "LAB": "Lab"}[image.mode]
-    return space == "RGB" or (space == "GRAY" and image.mode in ("1", "L", "LA", "I", "I;16", "I;16B"))
+    return space == "RGB" or (space == "GRAY" and image.mode in GREY_MODES)
 
 
 def names_of_metadata(image: Image.Image, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -84,10 +85,10 @@ def kept_chunks(path: Path) -> list[Chunk]:
         colors: list[Chunk] = []
         if image.format == "PNG":
             colors = [(kind, data) for kind, data in read_chunks(path) if kind in _COLOR_CHUNKS]
-        icc = read_colors(image, path).icc
-        if icc is not None and ImageColors(icc=icc).space == "RGB":
+        named = read_colors(image, path)
+        if named.icc is not None and named.can_be_kept:
             colors = [item for item in colors if item[0] != b"sRGB"]
-            colors.append((b"iCCP", b"ICC profile\x00\x00" + zlib.compress(icc)))
+            colors.append((b"iCCP", b"ICC profile\x00\x00" + zlib.compress(named.icc)))
         return colors + _metadata(image, path)
 
 

@@ -14,8 +14,8 @@ import av
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from seeclear.video.image_colors import image_to_srgb
-from seeclear.video.image_metadata import FORMATS, names_of_metadata, profile_fits, read_colors
+from seeclear.video.image_colors import ImageColors, image_to_srgb
+from seeclear.video.image_metadata import FORMATS, GREY_MODES, names_of_metadata, profile_fits, read_colors
 from seeclear.video.opening import is_video
 from seeclear.video.pixels import read_pixels
 
@@ -25,7 +25,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _MOTION_JPEG_SUFFIXES = (".mjpeg", ".mjpg")
 
 _EXIF_ORIENTATION = 0x0112
-_TIFF_BITS_PER_SAMPLE = 258
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
 _TIFF_SUBFILE, _DNG_VERSION = 254, 50706
 
 
@@ -45,7 +45,7 @@ class ImageInfo:
     color_name: str | None = None
     """What the image names for its numbers if that is not sRGB, see `ImageColors.name`."""
     is_converted: bool = False
-    """Whether the numbers are in inks, Lab or a grey of their own, so that they are always converted to sRGB."""
+    """Whether the numbers are always converted to sRGB, see `ImageColors.can_be_kept`."""
     code_points: tuple[int, int, int, int] | None = None
     """The colours by numbers, see `ImageColors.code_points`."""
     metadata: tuple[str, ...] = ()
@@ -103,8 +103,11 @@ def image_info(path: Path) -> ImageInfo:
         tags = getattr(image, "tag_v2", {})
         if image.format == "TIFF" and (tags.get(_TIFF_SUBFILE, 0) & 1 or _DNG_VERSION in tags):
             raise ValueError(f"{path}: a raw photograph, of which only the preview could be read; develop it first.")
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # the orientations with the axes swapped
-        width, height = (image.height, image.width) if turned else image.size
+        width, height = image.size
+        if tags:  # Pillow gives the size of a TIFF as shown, or as stored, by its version
+            width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+        if image.getexif().get(_EXIF_ORIENTATION, 1) >= 5:  # the orientations with the axes swapped
+            width, height = height, width
         alpha = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
         colors = read_colors(image, path)
         if image.info.get("icc_profile") and not profile_fits(image):
@@ -116,9 +119,9 @@ def image_info(path: Path) -> ImageInfo:
             height,
             _bits(image, path),
             alpha,
-            image.mode in ("1", "L", "LA", "I", "I;16", "I;16B"),
+            image.mode in GREY_MODES,
             colors.name,
-            colors.space != "RGB" and colors.name is not None,
+            not colors.can_be_kept and colors.name is not None,
             colors.code_points,
             metadata,
             tuple(notes),
@@ -138,22 +141,22 @@ def read_image(path: Path, srgb: bool = False) -> tuple[np.ndarray, np.ndarray |
     """
     with _explained(path), Image.open(path, formats=FORMATS) as image:
         bits = _bits(image, path)
+        turn = image.getexif().get(_EXIF_ORIENTATION, 1)  # loading turns a TIFF, and forgets it
         image.load()  # of 16 bits as well: this shows a cut file and false checksums, which FFmpeg passes over
         colors = read_colors(image, path)
         if bits == 16:
             rgb, alpha = _read_deep(path, image.format == "PNG")
-            turn = image.getexif().get(_EXIF_ORIENTATION, 1)
             rgb, alpha = _turned(rgb, turn), None if alpha is None else _turned(alpha, turn)
         else:
             upright = ImageOps.exif_transpose(image)
             alpha = None
             if colors.icc is not None and colors.space not in ("RGB", "GRAY"):
-                upright = image_to_srgb(upright, colors.icc)
+                upright, colors = image_to_srgb(upright, colors.icc), ImageColors()
             if "A" in upright.getbands() or "a" in upright.getbands() or "transparency" in upright.info:
                 upright = upright.convert("RGBA")
                 alpha = np.asarray(upright.getchannel("A"), np.float32) / 255
             rgb = np.asarray(upright.convert("RGB"), np.float32) / 255
-    if colors.space == "GRAY" or (srgb and colors.space == "RGB"):
+    if srgb or not colors.can_be_kept:
         rgb = colors.to_srgb(rgb)
     return rgb, None if alpha is None or (alpha == 1).all() else alpha
 
