@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 import struct
+import warnings
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +29,7 @@ _COLOR_CHUNKS = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 # and the list of further tags.
 _TAGS = (270, 271, 272, 305, 306, 315, 316, 33432, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 _LISTS = (0x8769, 0x8825)
+_ORIENTATION = 0x0112
 _STORED = (0xA002, 0xA003, 0x9101, 0x9102, 0x927C, 0xA005)
 
 _XMP = b"XML:com.adobe.xmp"
@@ -64,24 +67,53 @@ def profile_fits(image: Image.Image) -> bool:
     return space == "RGB" or (space == "GRAY" and image.mode in GREY_MODES)
 
 
-def names_of_metadata(image: Image.Image, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(names of what `kept_chunks` keeps beside the colours, names of what is damaged)."""
+@dataclass(frozen=True)
+class Exif:
+    """What the EXIF of an image comes to."""
+
+    orientation: int = 1
+    """How the image is to be turned, 1 to 8 (EXIF 3.0, tag 274); 1 is not at all."""
+    kept: bytes | None = None
+    """EXIF without what was true of the old file only; None if nothing is left."""
+    is_whole: bool = True
+    """Whether all of it could be read."""
+
+
+def read_exif(image: Image.Image) -> Exif:
+    """The EXIF of an image that was just opened: Pillow forgets about damage once it has read it."""
+    try:
+        with warnings.catch_warnings(record=True) as damage:
+            warnings.simplefilter("always", UserWarning)
+            found = image.getexif()
+            kept = Image.Exif()
+            for tag in _TAGS:
+                if tag in found:
+                    kept[tag] = found[tag]
+            for tag in _LISTS:
+                entries = {name: value for name, value in found.get_ifd(tag).items() if name not in _STORED}
+                if entries:
+                    kept[tag] = entries
+            turn = found.get(_ORIENTATION, 1)
+            data = kept.tobytes().removeprefix(b"Exif\x00\x00") if len(kept) else None
+    except Exception:  # Pillow raises nearly every kind of error on damaged EXIF, or warns of it
+        return Exif(is_whole=False)
+    return Exif(turn if turn in range(1, 9) else 1, data, not damage)
+
+
+def names_of_metadata(image: Image.Image, path: Path, exif: Exif) -> tuple[str, ...]:
+    """Names of what `kept_chunks` keeps beside the colours."""
     names = {b"eXIf": "EXIF", b"tEXt": "text", b"zTXt": "text", b"iTXt": "text"}
     found = [
         "XMP" if kind == b"iTXt" and data.startswith(_XMP) else names[kind]
-        for kind, data in _metadata(image, path)
-        if kind in names
+        for kind, data in _metadata(image, path, exif)
     ]
-    try:
-        _exif(image)
-    except ValueError:
-        return tuple(dict.fromkeys(found)), ("EXIF",)
-    return tuple(dict.fromkeys(found)), ()
+    return tuple(dict.fromkeys(found))
 
 
 def kept_chunks(path: Path) -> list[Chunk]:
     """The chunks that a PNG gets of the image from which it is made, but for the turn, which is carried out."""
     with Image.open(path, formats=FORMATS) as image:
+        exif = read_exif(image)
         colors: list[Chunk] = []
         if image.format == "PNG":
             colors = [(kind, data) for kind, data in read_chunks(path) if kind in _COLOR_CHUNKS]
@@ -89,18 +121,14 @@ def kept_chunks(path: Path) -> list[Chunk]:
         if named.icc is not None and named.can_be_kept:
             colors = [item for item in colors if item[0] != b"sRGB"]
             colors.append((b"iCCP", b"ICC profile\x00\x00" + zlib.compress(named.icc)))
-        return colors + _metadata(image, path)
+        return colors + _metadata(image, path, exif)
 
 
-def _metadata(image: Image.Image, path: Path) -> list[Chunk]:
+def _metadata(image: Image.Image, path: Path, exif: Exif) -> list[Chunk]:
     """EXIF, XMP and texts as chunks of PNG."""
     chunks: list[Chunk] = []
-    try:
-        exif = _exif(image)
-    except ValueError:
-        exif = None
-    if exif is not None:
-        chunks.append((b"eXIf", exif))
+    if exif.kept is not None:
+        chunks.append((b"eXIf", exif.kept))
     if image.format == "PNG":
         texts = [item for item in read_chunks(path) if item[0] in _MAY_BE_SEVERAL]
         return chunks + [
@@ -120,25 +148,3 @@ def _metadata(image: Image.Image, path: Path) -> list[Chunk]:
 def _upright(xmp: bytes) -> bytes:
     """XMP of a picture that is no longer to be turned."""
     return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
-
-
-def _exif(image: Image.Image) -> bytes | None:
-    """EXIF without what was true of the old file only; None if nothing is left.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    try:
-        found = image.getexif()
-        kept = Image.Exif()
-        for tag in _TAGS:
-            if tag in found:
-                kept[tag] = found[tag]
-        for tag in _LISTS:
-            entries = {name: value for name, value in found.get_ifd(tag).items() if name not in _STORED}
-            if entries:
-                kept[tag] = entries
-        data = kept.tobytes() if len(kept) else b""
-    except Exception as error:  # Pillow raises nearly every kind of error on damaged EXIF
-        raise ValueError(f"the EXIF is damaged ({error}).") from error
-    return data.removeprefix(b"Exif\x00\x00") or None

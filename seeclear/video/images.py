@@ -15,7 +15,14 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from seeclear.video.image_colors import ImageColors, image_to_srgb
-from seeclear.video.image_metadata import FORMATS, GREY_MODES, names_of_metadata, profile_fits, read_colors
+from seeclear.video.image_metadata import (
+    FORMATS,
+    GREY_MODES,
+    names_of_metadata,
+    profile_fits,
+    read_colors,
+    read_exif,
+)
 from seeclear.video.opening import is_video
 from seeclear.video.pixels import read_pixels
 
@@ -24,7 +31,6 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 
 _MOTION_JPEG_SUFFIXES = (".mjpeg", ".mjpg")
 
-_EXIF_ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
 _TIFF_SUBFILE, _DNG_VERSION = 254, 50706
 
@@ -95,7 +101,7 @@ def image_info(path: Path) -> ImageInfo:
         ValueError: not an image, several images, or more than 16 bits a channel.
     """
     with _explained(path), Image.open(path, formats=FORMATS) as image:
-        notes = []
+        exif, notes = read_exif(image), []
         if getattr(image, "n_frames", 1) > 1:
             if image.format != "MPO":  # a JPEG with further pictures behind it, such as a preview
                 raise ValueError(f"{path}: the file holds several images; give one file for each frame.")
@@ -106,14 +112,14 @@ def image_info(path: Path) -> ImageInfo:
         width, height = image.size
         if tags:  # Pillow gives the size of a TIFF as shown, or as stored, by its version
             width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
-        if image.getexif().get(_EXIF_ORIENTATION, 1) >= 5:  # the orientations with the axes swapped
+        if exif.orientation >= 5:  # those with the axes swapped
             width, height = height, width
         alpha = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
         colors = read_colors(image, path)
         if image.info.get("icc_profile") and not profile_fits(image):
             notes.append("has an ICC profile that is damaged or does not fit, and is left out.")
-        metadata, damaged = names_of_metadata(image, path)
-        notes += [f"has damaged {name}, which is left out." for name in damaged]
+        if not exif.is_whole:
+            notes.append("has damaged EXIF, which is not kept whole.")
         return ImageInfo(
             width,
             height,
@@ -123,7 +129,7 @@ def image_info(path: Path) -> ImageInfo:
             colors.name,
             not colors.can_be_kept and colors.name is not None,
             colors.code_points,
-            metadata,
+            names_of_metadata(image, path, exif),
             tuple(notes),
         )
 
@@ -141,14 +147,14 @@ def read_image(path: Path, srgb: bool = False) -> tuple[np.ndarray, np.ndarray |
     """
     with _explained(path), Image.open(path, formats=FORMATS) as image:
         bits = _bits(image, path)
-        turn = image.getexif().get(_EXIF_ORIENTATION, 1)  # loading turns a TIFF, and forgets it
+        turn = read_exif(image).orientation  # loading turns a TIFF, and forgets it
         image.load()  # of 16 bits as well: this shows a cut file and false checksums, which FFmpeg passes over
         colors = read_colors(image, path)
         if bits == 16:
             rgb, alpha = _read_deep(path, image.format == "PNG")
             rgb, alpha = _turned(rgb, turn), None if alpha is None else _turned(alpha, turn)
         else:
-            upright = ImageOps.exif_transpose(image)
+            upright = image if turn == 1 else ImageOps.exif_transpose(image)
             alpha = None
             if colors.icc is not None and colors.space not in ("RGB", "GRAY"):
                 upright, colors = image_to_srgb(upright, colors.icc), ImageColors()

@@ -26,7 +26,7 @@ _OPEN_OTHERS = {
 }
 
 # How texts begin that list other files.
-_PLAYLISTS = re.compile(
+PLAYLISTS = re.compile(
     rb"\s*(#EXTM3U|ffconcat\s|\[playlist\]|\[Reference\]|v=0\s|RTSPtext|<smil|<asx|(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*"
     rb"<(MPD|SmoothStreamingMedia|playlist|AssetMap|CompositionPlaylist))",
     re.IGNORECASE | re.DOTALL,
@@ -70,7 +70,7 @@ def open_container(path: Path, options: dict[str, str] | None = None) -> InputCo
             head = file.read(4096)
     except OSError as error:
         raise ValueError(f"{path}: cannot be opened ({error.strerror}).") from error
-    if _PLAYLISTS.match(head):
+    if PLAYLISTS.match(head):
         raise ValueError(f"{path}: a list of other files, not a video; name the video itself.")
     # Single images are no videos; but a stream of JPEG images is told apart from one by its name only.
     demuxer = "mjpeg" if head[:2] == b"\xff\xd8" else None

@@ -109,6 +109,7 @@ class VideoFile:
                 f"{self.path}: `fps` is for images and for streams that do not say how many frames they have per "
                 f"second, but this video has {stated}."
             )
+        self._rate_is_stated = stated is not None
         rate = Fraction(stated or fps or DEFAULT_FPS)
         # of raw streams, which have no clock: in halves of a frame, as long as a field is shown
         base = 1 / (2 * rate) if raw else self._stream_base
@@ -136,7 +137,8 @@ class VideoFile:
         frames = self._decoded(log)
         base, rate = self.properties.time_base, self.properties.fps
         if self._opening.clock == "none":
-            lengths = ((frame, half_frames(frame.duration, self._stream_base, rate)) for frame, _ in frames)
+            known = self._rate_is_stated  # else FFmpeg has worked out durations from a rate of its own
+            lengths = ((f, half_frames(f.duration if known else None, self._stream_base, rate)) for f, _ in frames)
             yield from one_after_the_other(lengths)
             return
         step = max(1, round(1 / (rate * base)))
