@@ -122,7 +122,7 @@ def _candidates(name: str, encoder: str, source: VideoProperties, size: tuple[in
         chroma = "420"
     chromas = [chroma, "420", "422", "444"]
     if encoder in _NEED_EVEN and (size[0] % 2 or size[1] % 2):
-        chromas = ["444"]
+        chromas = [chroma, "444"] if chroma == "422" and not size[1] % 2 else ["444"]
     return found + [_with_depth(f"yuv{alpha}{sampling}p", bits) for bits in depths for sampling in chromas]
 
 

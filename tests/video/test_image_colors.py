@@ -247,7 +247,8 @@ def test_chunks_of_png_are_kept(tmp_path: Path, upscale: Upscale) -> None:
 
 def test_colours_by_numbers_become_those_of_the_video(tmp_path: Path, upscale: Upscale) -> None:
     """PNG's cICP, as FFmpeg writes it for HDR: a video names the same, and nothing is converted."""
-    source = save(tmp_path / "a.png", pnginfo=png_with((b"cICP", bytes((9, 16, 0, 1)))))
+    source = save(tmp_path / "a.png")
+    source.write_bytes(with_chunks(source.read_bytes(), [(b"cICP", bytes((9, 16, 0, 1)))]))
     with VideoReader(source, srgb=True) as reader:
         properties = output_properties(reader.properties, "a.mkv", (12, 16))
         assert (properties.primaries, properties.transfer) == (9, 16)
