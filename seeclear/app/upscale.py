@@ -29,6 +29,7 @@ from seeclear.app.jobs import (
 )
 from seeclear.pipelines.auto import load_pipeline as load_by_name
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
+from seeclear.video.codecs import keeps_colors
 from seeclear.video.reader import VideoReader
 
 PathLike = str | os.PathLike[str]
@@ -175,7 +176,7 @@ def forecast_upscaling(
     run = _Run(settings, None, restart=False, progress=False)
     forecasts = []
     for video, output in many or [(path_in, path_out)]:
-        with VideoReader(video) as reader:
+        with VideoReader(video, srgb=not keeps_colors(output)) as reader:
             plan = make_plan(reader.properties, output, run.engine)
             forecasts.append(make_forecast(run.engine, reader, plan, video, output, check_place=many is None))
     return forecasts
@@ -222,7 +223,7 @@ class _Run:
 
     def _make_job(self, path_in: Path, path_out: Path, many: bool) -> Job:
         _check_distinct(path_in, path_out, self._compare)
-        reader = VideoReader(path_in)
+        reader = VideoReader(path_in, srgb=not keeps_colors(path_out))
         try:
             plan = make_plan(reader.properties, path_out, self.engine)
             if self._compare is not None:

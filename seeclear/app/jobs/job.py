@@ -113,7 +113,7 @@ class Job:
         notes = check_output(
             self.path_out, self._reader.properties, self.plan.encode, size, self.plan.drop_unsupported
         )
-        for note in notes:
+        for note in dict.fromkeys([*self.plan.properties.notes, *notes]):
             logger.warning(note)
         try:
             remove(self._finished_folder)  # of a process that was killed as it cleared up

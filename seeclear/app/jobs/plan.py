@@ -12,7 +12,7 @@ from typing import Any
 from seeclear.pipelines.memory import ClipsAndTile, choose_clips_and_tile, estimate_peak_bytes, shorter_clips
 from seeclear.pipelines.settings import SAMPLING, RestorationSettings
 from seeclear.pipelines.streaming import StreamState, count_clips
-from seeclear.video.codecs import EncodeSettings, output_properties
+from seeclear.video.codecs import EncodeSettings, fitted_output
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader, count_frames
 from seeclear.video.streams import check_output
@@ -64,7 +64,9 @@ def make_plan(source: VideoProperties, path_out: Path, engine: Engine) -> Plan:
         asked = asked[::-1]
     width, height = output_size(source.width, source.height, settings.scale, *asked, model_scale=engine.scale)
     encode = EncodeSettings(settings.codec, settings.crf, settings.preset, settings.pix_fmt)
-    properties = output_properties(source, path_out, (height, width), encode)
+    free = (asked[1] is None, asked[0] is None)
+    properties = fitted_output(source, path_out, (height, width), encode, free)
+    width, height = properties.width, properties.height
     stream = choose_stream_settings(engine, source.height, source.width)
     decisive = {
         "width": width,
@@ -180,6 +182,7 @@ def make_forecast(
     if check_place:
         size = (plan.height, plan.width)
         notes = check_output(path_out, reader.properties, plan.encode, size, plan.drop_unsupported)
+        notes = list(dict.fromkeys([*plan.properties.notes, *notes]))
     return Forecast(
         path_in=path_in,
         path_out=path_out,
