@@ -14,6 +14,7 @@ PACKAGE = ROOT / "seeclear"
 LIBRARY_PARTS = {"resize", "shipped", "video", "data", "metrics"}
 ALLOWED: dict[str, set[str]] = {
     "_registration": set(),
+    "loading": {"runtime", "shipped"},
     "files": set(),
     "resize": set(),
     "shipped": set(),
@@ -21,10 +22,10 @@ ALLOWED: dict[str, set[str]] = {
     "video": {"resize", "files"},
     "data": {"shipped", "resize", "video", "files"},
     "metrics": {"resize", "video", "data"},
-    "schedulers": {"_registration", "shipped"},
-    "models": {"shipped", "_registration", "schedulers", "resize"},
-    "pipelines": {"shipped", "_registration", "runtime", "schedulers", "models", "video", "resize"},
-    "training": {"_registration", "files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
+    "schedulers": {"loading", "shipped"},
+    "models": {"loading", "shipped", "schedulers", "resize"},
+    "pipelines": {"loading", "shipped", "runtime", "schedulers", "models", "video", "resize"},
+    "training": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
     "app": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
     "__main__": {"app"},
 }
