@@ -22,17 +22,18 @@ def load_model(model: str, device: torch.device, dtype: torch.dtype) -> tuple[An
     """A pipeline by the name of shipped weights, folder or Hub id, and the folder that it was loaded from.
 
     Raises:
-        ValueError: there is no such model, or it is none of this package's.
+        ValueError: there is no such model, it is none of this package's, or the Hub cannot be reached.
     """
     from diffusers import DiffusionPipeline
 
     from seeclear.pipelines.auto import load_pipeline
 
     location = shipped.locate(model, "model")
-    folder = location if Path(location).is_dir() else DiffusionPipeline.download(location)
-    pipe = load_pipeline(folder, dtype=dtype).to(device)  # diffusers warns where `to` is given a dtype
+    pipe = load_pipeline(location, dtype=dtype).to(device)  # diffusers warns where `to` is given a dtype
     pipe.set_progress_bar_config(disable=True)
-    return pipe, Path(folder)
+    if not Path(location).is_dir():  # it has just been downloaded
+        location = DiffusionPipeline.download(location, local_files_only=True)
+    return pipe, Path(location)
 
 
 def parameter_counts(pipe: Any) -> dict[str, int]:

@@ -23,7 +23,6 @@ _OTHER_NAMES = {
     "pretrained_model_name_or_path": "model",
     "budget_bytes": "memory",
     "num_inference_steps": "steps",
-    "sampler": "samplers",
     "folder_in": "path_in",
     "folder_out": "path_out",
 }
@@ -68,7 +67,10 @@ def as_typed(message: str, context: typer.Context) -> str:
     def flag(match: re.Match[str]) -> str:
         return flags.get(match[1]) or flags.get(_OTHER_NAMES.get(match[1], ""), match[0])
 
-    flags = {parameter.name: _shown(parameter) for parameter in context.command.params}
+    flags: dict[str, str] = {}
+    for parameter in context.command.params:
+        shown = _shown(parameter)
+        flags |= {shown.strip("-").replace("-", "_"): shown, parameter.name: shown}
     return re.sub(r"`(\w+)`", flag, message)
 
 

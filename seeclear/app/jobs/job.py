@@ -354,13 +354,9 @@ class Job:
             return
         done = self.finished_frames()
         if done and self.survey is not None:
-            before, error = (
-                error,
-                ValueError(
-                    f"{error} {done} of {self.survey.num_frames} frames are finished; the same command goes on from there."
-                ),
-            )
-            error.__cause__ = before
+            whole = f"{done} of {self.survey.num_frames} frames are finished; the same command goes on from there."
+            cause, error = error, ValueError(f"{error} {whole}")
+            error.__cause__ = cause
         self.result = UpscaleResult(self.path_in, self.path_out, "failed", error=error)
 
     def _interrupted(self) -> str:

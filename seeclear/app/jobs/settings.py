@@ -135,9 +135,7 @@ def parse_fps(text: str) -> Fraction:
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(
-            f"`fps` must be a number such as 25 or a fraction such as 30000/1001, but was {text!r}."
-        ) from error
+        raise ValueError(f"`fps` must be a number such as 25 or 30000/1001, but was {text!r}.") from error
 
 
 def _round(value: float) -> int:

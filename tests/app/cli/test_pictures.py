@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -126,10 +127,7 @@ def test_a_bad_picture_does_not_stop_the_others(plain_pipe: Any, album: Path, tm
 def test_one_image_with_what_is_lost(
     plain_pipe: Any, tmp_path: Path, run: Command, name: str, kind: str, mode: str, notes: list[str]
 ) -> None:
-    import av
-
-    deep = np.empty((10, 12, 4), np.uint16)
-    deep[...] = smooth(10, 12, 4) * 257
+    deep = smooth(10, 12, 4).astype(np.uint16) * 257
     deep[..., 3] = 30000
     encoder = av.CodecContext.create("png", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 12, 10, "rgba64be", 1
