@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from seeclear._registration import register
+from seeclear.version import __version__
 
 if TYPE_CHECKING:
     from seeclear.app.upscale import upscale_video
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from seeclear.pipelines.pipeline_seeclear import SeeClearPipeline
     from seeclear.pipelines.pipeline_semantic_lens import SemanticLensPipeline
     from seeclear.schedulers.scheduling_blurring_resshift import BlurringResShiftScheduler
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BlurringResShiftScheduler",

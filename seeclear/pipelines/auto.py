@@ -26,4 +26,4 @@ def load_pipeline(name_or_path: str | os.PathLike[str], **kwargs: Any) -> SeeCle
         name = DiffusionPipeline.load_config(location, **options)["_class_name"]
     if name not in PIPELINES:
         raise ValueError(f"`name_or_path` {str(name_or_path)!r} holds a {name}; it must be one of {sorted(PIPELINES)}")
-    return PIPELINES[name].from_pretrained(name_or_path, **kwargs)
+    return PIPELINES[name].from_pretrained(location, **kwargs)

@@ -218,7 +218,7 @@ def test_tiles_write_the_memory_of_the_whole_frame(pipe: SeeClearPipeline) -> No
     settings = RestorationSettings(tile=32, tile_overlap=8)
     run = pipe._begin(settings)
     tiling = pipe.layout.plan_tiles(48, 80, settings)
-    assert len(tiling) == 6
+    assert len(tiling) == 8
     clip = Clip(torch.rand(1, 2, 3, 48, 80), 0, 2, 0, {}, tiling, scale=4)
     with torch.no_grad():
         context = pipe.encode_semantics(clip, run)

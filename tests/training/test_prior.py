@@ -68,7 +68,7 @@ def _low_res(source: FrameFolder, frames: list[int]) -> Tensor:
 def _in_use(pipe: SeeClearPipeline, low_res: Tensor) -> Tensor:
     """y of one clip as the pipeline makes it."""
     run = pipe._begin(RestorationSettings(scene_detection=False))
-    (clip,) = ClipStream(((low_res + 1) / 2).unbind(dim=1), pipe.layout, run.settings)
+    clip = next(ClipStream(((low_res + 1) / 2).unbind(dim=1), pipe.layout, run.settings))
     with torch.no_grad():
         return pipe.prepare_low_res(pipe.encode_semantics(clip, run), next(iter(clip.tiles())), run)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import typer
 
-from seeclear import __version__
 from seeclear.shipped import DEFAULT_MODEL
+from seeclear.version import __version__
 
 from .options import Device, Model
 from .output import say

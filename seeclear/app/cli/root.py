@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seeclear import __version__
+from seeclear.version import __version__
 
 from .output import say
 

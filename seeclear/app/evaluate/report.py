@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seeclear import __version__
 from seeclear.app.paths import PathLike
 from seeclear.metrics.evaluation import Evaluator, Figures, aligned_table, mean_figures, metric_title
+from seeclear.version import __version__
 
 from .clips import Clip
 from .methods import Method

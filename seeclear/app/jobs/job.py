@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seeclear.files import remove, write_durably
-from seeclear.pipelines.streaming import StreamState
+from seeclear.pipelines.streaming import FinishedFrames, StreamState
 from seeclear.runtime import give_back_memory
 from seeclear.video.assemble import assemble
 from seeclear.video.encode import encode_part
@@ -214,8 +214,14 @@ class Job:
                 assert self.survey is not None
                 for scene in self.survey.scenes:
                     with self._folder.taken(scene) as store:
-                        if store is not None:
-                            self._restore(scene, store, progress)
+                        if store is None:
+                            continue
+                        for clip in self._clips(scene, store, progress):
+                            finished = self._commit(clip, store)
+                            del clip  # it is on the disk: memory for the encoder and for the next clip
+                            self._encode_parts(scene, store, finished)
+                            progress.finished(self)
+                        self._check_end(scene)
                 self._conclude(self.survey)
         except KeyboardInterrupt:
             raise JobInterrupted(self._interrupted()) from None
@@ -255,34 +261,30 @@ class Job:
             self.survey = self._folder.survey(take)
         return self.survey is not None
 
-    def _restore(self, scene: Scene, store: ClipStore, progress: Progress) -> None:
-        """Goes on with a scene from its last committed clip."""
+    def _clips(self, scene: Scene, store: ClipStore, progress: Progress) -> Iterator[FinishedFrames]:
+        """The clips that are still to be restored, from the last committed one on, each when it is asked for."""
         state = store.state() or StreamState(next_frame=scene.start, next_output=scene.start, tensors={})
         store.forget(after=state.next_output)
         self._encode_parts(scene, store, state.next_output)
         progress.finished(self)
         if state.next_output == scene.stop:
-            return
-        source = self._source
-        low_res = source.tensors(state.next_frame, scene.stop, state.next_output)
+            return iter(())
+        low_res = self._source.tensors(state.next_frame, scene.stop, state.next_output)
         settings = replace(self.plan.settings, scene_detection=False)  # `low_res` ends with the scene
-        finished = state.next_output
-        for clip in self._load().pipe.stream_clips(low_res, settings, state):
-            count = len(clip.frames)
-            resampled = resample(clip.frames, source.alphas(clip.start, count), self.plan.size)
-            store.commit(clip.start, count, resampled, clip.state)
-            finished = clip.state.next_output
-            self._restored += count
-            del clip, resampled  # they are on the disk: memory for the encoder and for the next clip
-            if settings.tile is not None:  # large frames may not fit into what is free, which is in pieces
-                give_back_memory()
-            self._encode_parts(scene, store, finished)
-            progress.finished(self)
-        if finished != scene.stop:
-            raise ValueError(f"{self.path_in}: the video has changed: it ends at frame {finished}.")
+        return self._load().pipe.stream_clips(low_res, settings, state)
+
+    def _commit(self, clip: FinishedFrames, store: ClipStore) -> int:
+        """Keeps what a clip finished; the first frame that is not finished."""
+        count = len(clip.frames)
+        resampled = resample(clip.frames, self._source.alphas(clip.start, count), self.plan.size)
+        store.commit(clip.start, count, resampled, clip.state)
+        self._restored += count
+        return clip.state.next_output
 
     def _encode_parts(self, scene: Scene, store: ClipStore, finished: int) -> None:
         """Encodes the parts that are complete, and lets go of their frames."""
+        if self.plan.settings.tile is not None:  # large frames may not fit into what is free, which is in pieces
+            give_back_memory()
         for start, stop in scene.parts():
             path = self._folder.part(start)
             if stop > finished:
@@ -292,6 +294,11 @@ class Job:
                 frames = (split_alpha(levels) for levels in store.frames(start, stop))
                 write_durably(path, lambda draft, frames=frames: self._encode(draft, frames))  # type: ignore[misc]
             store.forget(before=stop)
+
+    def _check_end(self, scene: Scene) -> None:
+        finished = self._folder.finished_until(scene)
+        if finished != scene.stop:
+            raise ValueError(f"{self.path_in}: the video has changed: it ends at frame {finished}.")
 
     def _encode(self, path: Path, frames: Iterator[tuple[np.ndarray, np.ndarray | None]]) -> None:
         encode_part(path, frames, self.plan.properties, self.plan.settings)

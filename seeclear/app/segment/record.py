@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seeclear import __version__
+from seeclear.version import __version__
 from seeclear.video.drafts import Draft
 
 from .clips import SegmentedClip
