@@ -1,5 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""How many calls it takes from the command line to the network: who reads or steps through it goes through them all."""
+"""How many calls it takes from the command line to the network: who reads it goes through them all."""
 
 import sys
 from pathlib import Path

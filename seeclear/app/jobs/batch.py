@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from .job import Job, Progress
+from .job import Job, JobInterrupted, Progress
 from .processes import Processes
 from .result import UpscaleResult
 
@@ -30,7 +30,7 @@ def run_jobs(
     Raises:
         JobInterrupted: Ctrl-C; what is finished is kept.
     """
-    results = []
+    results: list[UpscaleResult] = []
     pending = list(jobs)
     try:
         if processes.count > 1:
@@ -47,6 +47,11 @@ def run_jobs(
                     report(result)
             if pending:
                 time.sleep(_POLL_SECONDS)
+    except JobInterrupted:
+        if len(jobs) == 1:
+            raise
+        ended = f"{len(results)} of {len(jobs)} videos done"
+        raise JobInterrupted(f"interrupted with {ended}; the same command goes on from there") from None
     finally:
         for job in jobs:
             job.close()

@@ -168,6 +168,7 @@ class Job:
         if self._leads:
             for note in self.notes:
                 logger.warning(note)
+            self._describe_plan()
             self._folder.begin(self._manifest, self._handling.restart)
         self._begun = True
 
@@ -191,6 +192,15 @@ class Job:
         if self._opened:
             self.reader.close()
         self._folder.leave()
+
+    def _describe_plan(self) -> None:
+        config, settings = self._load().pipe.config, self.plan.settings
+        length, overlap = settings.clips(config.clip_length, config.clip_overlap)
+        tile = "whole frames" if settings.tile is None else f"tiles of {settings.tile} pixels"
+        logger.info(
+            f"{self.path_in}: {self.reader.width}x{self.reader.height} to {self.plan.size[1]}x{self.plan.size[0]}, "
+            f"in clips of {length} frames that share {overlap}, {tile}."
+        )
 
     # The work
 

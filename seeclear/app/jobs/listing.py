@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise, zip_longest
 from pathlib import Path
 
@@ -66,12 +67,10 @@ def list_videos(folder: Path, output: Path, images: bool | None = None) -> list[
 
 def are_pictures(images: list[Path]) -> bool:
     """Whether images of one folder are taken for pictures by themselves: frames of a video have one size, and names
-    that count up evenly.
-
-    Raises:
-        ValueError: one of them is no image.
+    that count up evenly. An image that cannot be read does not make them pictures; who opens it says what is wrong.
     """
-    return not _are_numbered([image.stem for image in images]) or len({_size(image) for image in images}) > 1
+    sizes = filter(None, map(_size, images))
+    return not _are_numbered([image.stem for image in images]) or len(set(sizes)) > 1
 
 
 def _are_numbered(names: list[str]) -> bool:
@@ -89,9 +88,11 @@ def _are_numbered(names: list[str]) -> bool:
     return len(numbers) == len(names) and len(steps) == 1
 
 
-def _size(image: Path) -> tuple[int, int]:
-    info = image_info(image)
-    return info.width, info.height
+def _size(image: Path) -> tuple[int, int] | None:
+    with suppress(ValueError):
+        info = image_info(image)
+        return info.width, info.height
+    return None
 
 
 def _are_frames(images: list[Path], asked: bool | None) -> bool:

@@ -203,7 +203,14 @@ def test_quiet_and_verbose(plain_pipe: Any, video: Path, tmp_path: Path, run: Co
     ]
     code, out, err = run("upscale", video, tmp_path / "c.gif", "--verbose", "--device", "cpu")
     assert code == 0 and "c.gif: 6 frames" in out
-    for part in ("Device cpu, ", "6 frames in 1 scenes, read in ", "put together in ", "a GIF has 256 colours"):
+    plan_note = "32x24 to 128x96, in clips of 5 frames that share 0, whole frames."
+    for part in (
+        "Device cpu, ",
+        plan_note,
+        "6 frames in 1 scenes, read in ",
+        "put together in ",
+        "a GIF has 256 colours",
+    ):
         assert part in err
     assert all(line.startswith("seeclear: note: ") for line in err.splitlines())
     assert "give --quiet or --verbose, not both" in fails("upscale", video, tmp_path / "d.gif", "-q", "-v")

@@ -132,7 +132,7 @@ def test_an_interruption_stops_all_and_the_same_call_goes_on(
             raise KeyboardInterrupt
         return begin(self, clip)
 
-    with monkeypatch.context() as patch, pytest.raises(JobInterrupted, match="with 5 of 6 frames finished"):
+    with monkeypatch.context() as patch, pytest.raises(JobInterrupted, match="with 2 of 4 videos done"):
         patch.setattr(type(pipe.restorer), "begin_clip", begin_clip)
         upscale_folder(many, tmp_path / "out")
     assert sorted(os.listdir(tmp_path / "out")) == [".c.avi.mkv.seeclear", ".seeclear", "a.mp4"]
