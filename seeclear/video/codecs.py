@@ -12,6 +12,7 @@ import torch
 from seeclear.video.color import FULL_RANGE, LIMITED_RANGE, MATRICES, UNSPECIFIED, default_matrix
 from seeclear.video.layouts import choose_layout, is_rgb, layout_notes
 from seeclear.video.properties import Kind, PixelLayout, VideoProperties
+from seeclear.video.stills import STILL_FORMATS, still_format
 
 _X264_PRESETS = (
     "ultrafast",
@@ -78,7 +79,8 @@ CODECS = {
 """What `EncodeSettings.codec` may be, for a video."""
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
-OUTPUT_SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".png")
+IMAGE_OUTPUT_SUFFIXES = (".png", *STILL_FORMATS)
+OUTPUT_SUFFIXES = (*VIDEO_SUFFIXES, ".gif", *IMAGE_OUTPUT_SUFFIXES)
 """Endings an output may have; a name without one is a folder of images."""
 
 LEAST_SIDES = {"av1": 64, "h265": 32}
@@ -125,8 +127,10 @@ def output_kind(path: Path) -> Kind:
         return "folder"
     if suffix in VIDEO_SUFFIXES:
         return "video"
-    if suffix in (".gif", ".png"):
-        return "gif" if suffix == ".gif" else "image"
+    if suffix == ".gif":
+        return "gif"
+    if suffix in IMAGE_OUTPUT_SUFFIXES:
+        return "image"
     raise ValueError(
         f"{path}: the ending of an output must be one of {', '.join(OUTPUT_SUFFIXES)}, or none for a folder of images."
     )
@@ -307,7 +311,13 @@ def _image_properties(
             raise ValueError(f"{path}: `{name}` must be left out for images, but was {getattr(settings, name)!r}.")
     if kind == "gif" and max(size) > 0xFFFF:
         raise ValueError(f"{path}: a GIF has at most 65535 pixels a side, but this one was to have {max(size)}.")
-    formats = GIF_FORMATS if kind == "gif" else PNG_FORMATS
+    still = still_format(path) if kind == "image" else None
+    if still is not None and max(size) > still.longest_side:
+        raise ValueError(
+            f"{path}: a {still.name} has at most {still.longest_side} pixels a side, but this one was to have "
+            f"{max(size)}; PNG has no such limit."
+        )
+    formats = GIF_FORMATS if kind == "gif" else PNG_FORMATS if still is None else still.pix_fmts
     if settings.pix_fmt is not None and settings.pix_fmt not in formats:
         raise ValueError(f"{path}: `pix_fmt` must be one of {', '.join(formats)}, but was {settings.pix_fmt!r}.")
     deep = source.bit_depth > 8 and kind != "gif"
@@ -317,7 +327,10 @@ def _image_properties(
         (True, False): "gray16be" if deep else "gray",
         (True, True): "ya16be" if deep else "ya8",
     }
-    layout = PixelLayout.parse(settings.pix_fmt or by_kind[source.is_grey and kind != "gif", source.has_alpha])
+    nearest = by_kind[source.is_grey and kind != "gif", source.has_alpha]
+    if still is not None:
+        nearest = still.pix_fmt(source.is_grey, source.has_alpha)
+    layout = PixelLayout.parse(settings.pix_fmt or nearest)
     assert layout is not None
     return replace(
         source,
