@@ -14,7 +14,7 @@ import numpy as np
 
 from seeclear.files import remove, write_durably
 from seeclear.pipelines.streaming import FinishedFrames, StreamState
-from seeclear.runtime import give_back_memory
+from seeclear.runtime import give_back_memory, keep_freed_memory
 from seeclear.video.assemble import assemble
 from seeclear.video.codecs import keeps_colors
 from seeclear.video.encode import encode_part
@@ -283,7 +283,10 @@ class Job:
             return iter(())
         low_res = self._source.tensors(state.next_frame, scene.stop, state.next_output)
         settings = replace(self.plan.settings, scene_detection=False)  # `low_res` ends with the scene
-        return self._load().pipe.stream_clips(low_res, settings, state)
+        model = self._load()
+        if model.device.type == "cpu":
+            keep_freed_memory(large=settings.tile is None)
+        return model.pipe.stream_clips(low_res, settings, state)
 
     def _commit(self, clip: FinishedFrames, store: ClipStore) -> int:
         """Keeps what a clip finished; the first frame that is not finished."""
