@@ -42,7 +42,8 @@ def load_distiller(name_or_path: str | os.PathLike[str], argument: str = "distil
 
 def check_widths(network: PixelCondenser | SemanticLens, distiller: SemanticDistiller) -> None:
     """Raises a ValueError unless a network takes what a distiller gives."""
-    config, takes = network.config, {}
+    config = network.config
+    takes: dict[str, int] = {}
     if isinstance(network, SemanticLens):
         takes |= {"semantic_feature_dim": distiller.feature_dim} if config.gps else {}
         takes |= {"semantic_token_dim": distiller.token_dim} if config.isee else {}
