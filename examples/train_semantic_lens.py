@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
-from seeclear.pipelines.prior_check import distiller_digest
+from seeclear.pipelines.prior import distiller_digest
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import (
     add_data_arguments,

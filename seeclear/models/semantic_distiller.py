@@ -19,6 +19,8 @@ from diffusers.utils import BaseOutput
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
+from seeclear.loading import FromShipped
+
 from .instance_tokens import InstanceEncoderDecoder
 from .mask_refinement import refine_masks
 from .moving_objects import MotionHead
@@ -59,14 +61,16 @@ class SemanticDistillerOutput(BaseOutput):
     clip_masks: Tensor | None
 
 
-class SemanticDistiller(ModelMixin, ConfigMixin):
+class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):
     """A query-based segmenter whose K queries nearest to a vocabulary become semantic tokens, and an instance encoder
     and decoder that follow the instances through the clip.
 
     Args:
         segmenter_config: `model_type` names the segmenter (`SEGMENTERS` in `models/segmenters.py`), the rest are its
             arguments.
-        num_tokens: K, at most the segmenter's number of queries.
+        num_tokens: K, how many of the segmenter's queries become tokens. The words decide which where K is less than
+            the number of queries; where it equals that, all of them do, and the vocabulary only labels and orders
+            them.
         num_clip_tokens: K_c.
         instance_layers: layers of the instance encoder and of the decoder.
         heads: attention heads there.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seeclear.models import SemanticLens
 from seeclear.pipelines import SeeClearPipeline, SemanticLensPipeline, load_pipeline
-from seeclear.pipelines.prior_check import check_prior
+from seeclear.pipelines.prior import check_prior
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE, locate
 from seeclear.training.lens_semantics import LensSemantics

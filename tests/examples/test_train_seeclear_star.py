@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
-from seeclear.pipelines.prior_check import distiller_digest
+from seeclear.pipelines.prior import distiller_digest
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_seeclear.py"
 FEWER_LEVELS = {"channels": [16, 16], "self_attention": [False, True], "layers_per_level": 1, "middle_layers": 1}

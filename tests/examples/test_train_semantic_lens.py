@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seeclear import SemanticDistiller, SemanticLensPipeline
-from seeclear.pipelines.prior_check import distiller_digest
+from seeclear.pipelines.prior import distiller_digest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "train_semantic_lens.py"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
-from seeclear.pipelines.prior_check import check_prior, distiller_digest
+from seeclear.pipelines.prior import check_prior, distiller_digest
 from seeclear.training.prior import set_prior
 
 ANOTHER = "`prior` was trained with the Semantic Distiller [0-9a-f]{16}, and the pipeline's is [0-9a-f]{16}; lens and"

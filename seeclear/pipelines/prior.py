@@ -1,19 +1,25 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Whether a Semantic Lens can be the prior of a SeeClear pipeline: in use and in training by the same rule.
+"""What may be the prior of SeeClear*, the model from whose frames sampling starts: in use and in training by the same
+rule.
 
-Lens and condenser share one Semantic Distiller. What the lens' semantic modules make of tokens and features they have
-learned with the distiller that they were trained with; with another one, of the same widths but of other meaning, they
-are misled without any sign of it. So a trained lens carries the digest of its distiller in its configuration.
+A Semantic Lens shares the condenser's Semantic Distiller. What the lens' semantic modules make of tokens and features
+they have learned with the distiller that they were trained with; with another one, of the same widths but of other
+meaning, they are misled without any sign of it. So a trained lens carries the digest of its distiller in its
+configuration.
 """
 
-from __future__ import annotations
-
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from diffusers import DiffusionPipeline
+from torch import Tensor
 
 from seeclear.models import PixelCondenser, SemanticDistiller, SemanticLens
+
+Prior = Callable[[Tensor], Tensor]
+"""LR clip (B, F, 3, H, W) in [-1, 1] -> HR clip (B, F, 3, sH, sW)."""
 
 
 def distiller_digest(distiller: SemanticDistiller) -> str:
@@ -29,12 +35,23 @@ def distiller_digest(distiller: SemanticDistiller) -> str:
     return digest.hexdigest()[:16]
 
 
-def check_prior(prior: SemanticLens, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
-    """Raises a ValueError unless the prior upscales as much as the condenser and was trained with the distiller.
+def check_prior(prior: object, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
+    """Raises a ValueError unless `prior` is None, a callable, or a [`SemanticLens`] that upscales as much as the
+    condenser and was trained with the distiller.
 
     Where the lens' configuration does not say which distiller that was (`distiller_digest`), or the pipeline's weights
     are not there to be looked at (`enable_sequential_cpu_offload`), widths must do.
     """
+    if isinstance(prior, DiffusionPipeline):
+        parts = ", ".join(f"`.{name}`" for name in prior.components)
+        raise ValueError(f"`prior` is a {type(prior).__name__}; it must be a model or a function, such as its {parts}")
+    if prior is not None and not callable(prior):
+        raise ValueError(f"`prior` is {prior!r}; it must be a SemanticLens, or a callable LR clip -> HR clip")
+    if isinstance(prior, SemanticLens):
+        _check_lens(prior, condenser, distiller)
+
+
+def _check_lens(prior: SemanticLens, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
     needed = {"scale": (prior.config.scale, condenser.config.scale)}
     if prior.config.gps:
         needed["semantic_feature_dim"] = (prior.config.semantic_feature_dim, distiller.feature_dim)
