@@ -159,11 +159,11 @@ class Job:
         if self._opened or self.result is not None:
             return
         self.open()
-        if self.result is not None and self._leads:
-            self._folder.clear_up()
-            if self._uncompared is not None and self.compare is not None:
-                write_comparison(self.compare, self.reader, self.path_out, self._uncompared, self._manifest)
         if self.result is not None:
+            if self._opened and self._leads:  # it is done
+                self._folder.clear_up(self._manifest)
+                if self._uncompared is not None and self.compare is not None:
+                    write_comparison(self.compare, self.reader, self.path_out, self._uncompared, self._manifest)
             return
         if self._leads:
             for note in self.notes:
@@ -262,7 +262,7 @@ class Job:
             detector = SceneDetector() if self.plan.settings.scene_detection else None
             survey = take_survey(self.reader.frames(), detector, lambda: progress.surveyed(self))
             logger.info(
-                f"{self.path_in}: {survey.num_frames} frames in {len(survey.scenes)} scenes, read in "
+                f"{self.path_in}: {survey.num_frames} frames, scene cuts: {len(survey.scenes) - 1}, read in "
                 f"{time.perf_counter() - start:.1f} s."
             )
             return survey

@@ -207,7 +207,7 @@ def test_quiet_and_verbose(plain_pipe: Any, video: Path, tmp_path: Path, run: Co
     for part in (
         "Device cpu, ",
         plan_note,
-        "6 frames in 1 scenes, read in ",
+        "6 frames, scene cuts: 0, read in ",
         "put together in ",
         "a GIF has 256 colours",
     ):
