@@ -75,9 +75,13 @@ def check_output(
     _try_encoder(properties, settings)
     if kind == "folder" and source.path is not None and source.kind == "folder":
         png_names(list_images(source.path))
-    if kind == "image" and source.kind in ("video", "folder"):
-        raise ValueError(f"{path}: an image holds one frame; for a video name a folder, without an ending.")
-    notes = []
+    if kind == "image" and source.num_frames != 1:
+        count = "more than one" if source.num_frames is None else source.num_frames
+        raise ValueError(
+            f"{path}: an image holds one frame, but {source.path} has {count}; for a video name a folder, without an "
+            "ending."
+        )
+    notes = [*source.notes, *properties.notes]
     if properties.bit_depth < source.bit_depth:
         notes.append(f"{path}: {source.bit_depth} bits a channel become {properties.bit_depth} ({properties.codec}).")
     if source.has_alpha and not properties.has_alpha:

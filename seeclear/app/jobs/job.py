@@ -16,6 +16,7 @@ from seeclear.files import remove, write_durably
 from seeclear.pipelines.streaming import FinishedFrames, StreamState
 from seeclear.runtime import give_back_memory
 from seeclear.video.assemble import assemble
+from seeclear.video.codecs import keeps_colors
 from seeclear.video.encode import encode_part
 from seeclear.video.reader import VideoReader
 from seeclear.video.scenes import SceneDetector
@@ -131,7 +132,7 @@ class Job:
         if self._handling.skip and is_there(self.path_out):
             self._skip("it is there")
             return
-        self.reader = VideoReader(self.path_in)
+        self.reader = VideoReader(self.path_in, self._settings.fps, srgb=not keeps_colors(self.path_out))
         self._source, self._opened = FrameSource(self.reader), True
         model = self._load()
         self.plan = make_plan(self.reader.properties, self.path_out, self._settings, model)
@@ -145,7 +146,7 @@ class Job:
             return
         if not self._handling.restart:
             self._folder.check(self._manifest)
-        self.notes = check_output(
+        notes = check_output(
             self.path_out,
             self.reader.properties,
             self.plan.settings,
@@ -153,6 +154,7 @@ class Job:
             self.plan.drop_unsupported,
             place=check_place and not (self.path_out.is_dir() and is_there(self.path_out)),
         )
+        self.notes = list(dict.fromkeys([*self.plan.properties.notes, *notes]))
 
     def begin(self) -> None:
         """Opens the job; makes its folder, or finds that of an interrupted one."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from seeclear.pipelines.memory import choose_clips_and_tile, choose_tile, estimate_peak_bytes, shorter_clips
 from seeclear.pipelines.streaming import count_clips
-from seeclear.video.codecs import output_properties
+from seeclear.video.codecs import fitted_output
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader, count_frames
 
@@ -61,7 +61,8 @@ def make_plan(source: VideoProperties, path_out: Path, settings: UpscaleSettings
     if source.rotation % 180 == 90:  # they are of the picture as it is shown
         asked = asked[::-1]
     width, height = output_size(source.width, source.height, settings.scale, *asked, model_scale=model.pipe.scale)
-    properties = output_properties(source, path_out, (height, width), settings)
+    free = (asked[1] is None, asked[0] is None)
+    properties = fitted_output(source, path_out, (height, width), settings, free)
     settings = choose_clips(settings, model.pipe, source.height, source.width)
     for _ in model.pipe.stream_clips((), settings):  # it has nothing to do, but refuses what it cannot
         pass
