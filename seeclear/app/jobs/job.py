@@ -132,7 +132,8 @@ class Job:
         if self._handling.skip and is_there(self.path_out):
             self._skip("it is there")
             return
-        self.reader = VideoReader(self.path_in, self._settings.fps, srgb=not keeps_colors(self.path_out))
+        keeps = keeps_colors(self.path_out, self.path_in)
+        self.reader = VideoReader(self.path_in, self._settings.fps, srgb=not keeps)
         self._source, self._opened = FrameSource(self.reader), True
         model = self._load()
         self.plan = make_plan(self.reader.properties, self.path_out, self._settings, model)
