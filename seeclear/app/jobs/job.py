@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from seeclear.video.streams import check_output
 
 from .comparison import check_comparison, comparison_manifest, write_comparison
 from .folder import JobFolder
+from .handling import Handling
 from .loaded import LoadedModel
 from .manifest import build_manifest, identify
 from .plan import Plan, make_plan
@@ -49,28 +50,6 @@ class Progress(Protocol):
 
 class JobInterrupted(KeyboardInterrupt):
     """Ctrl-C in a job; the message says how to go on."""
-
-
-@dataclass(frozen=True)
-class Handling:
-    """What is done about outputs that are there, whole or not.
-
-    Attributes:
-        restart: throw away what an interrupted job has left.
-        overwrite: replace an output that is there.
-        skip: leave an output that is there, however it was made.
-
-    Raises:
-        ValueError: two that do not go together.
-    """
-
-    restart: bool = False
-    overwrite: bool = False
-    skip: bool = False
-
-    def __post_init__(self) -> None:
-        if self.overwrite and self.skip:
-            raise ValueError("give `overwrite` or `skip`, not both.")
 
 
 class Job:
