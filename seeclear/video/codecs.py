@@ -12,7 +12,7 @@ import torch
 from seeclear.video.color import FULL_RANGE, LIMITED_RANGE, MATRICES, UNSPECIFIED, default_matrix
 from seeclear.video.layouts import choose_layout, is_rgb, layout_notes
 from seeclear.video.properties import Kind, PixelLayout, VideoProperties
-from seeclear.video.stills import STILL_FORMATS, still_format
+from seeclear.video.stills import STILL_FORMATS, keeps_colors_of, still_format
 
 _X264_PRESETS = (
     "ultrafast",
@@ -136,9 +136,9 @@ def output_kind(path: Path) -> Kind:
     )
 
 
-def keeps_colors(path: Path) -> bool:
+def keeps_colors(path: Path, source: Path) -> bool:
     """Whether an output is of images, which name the same colours for their numbers as those they are made from."""
-    return output_kind(path) in ("folder", "image")
+    return output_kind(path) in ("folder", "image") and (still_format(path) is None or keeps_colors_of(source))
 
 
 def output_properties(
