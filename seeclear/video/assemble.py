@@ -26,11 +26,11 @@ from seeclear.video.copying import SourceStreams
 from seeclear.video.drafts import Draft
 from seeclear.video.encode import PART_TIME_BASE
 from seeclear.video.gif import write_gif
-from seeclear.video.image_metadata import kept_chunks
+from seeclear.video.image_metadata import read_metadata
 from seeclear.video.images import is_image
 from seeclear.video.matroska import complete_track
 from seeclear.video.mp4 import set_display_matrix
-from seeclear.video.png import with_chunks
+from seeclear.video.png import SIGNATURE, with_chunks
 from seeclear.video.properties import VideoProperties
 from seeclear.video.streams import FORMATS, png_names
 
@@ -279,8 +279,10 @@ def _assemble_images(
         for archive, entry in _entries(parts):
             if place < len(images):
                 target = draft.path / images[place] if images[place] else draft.path
-                chunks = kept_chunks(originals[place]) if place < len(originals) else []
-                target.write_bytes(with_chunks(archive.read(entry), chunks))
+                data = archive.read(entry)
+                if data.startswith(SIGNATURE) and place < len(originals):
+                    data = with_chunks(data, read_metadata(originals[place]).as_chunks())
+                target.write_bytes(data)
             place += 1
         if place != len(images) or place != len(times):
             raise ValueError(f"{path}: there are {place} frames for {len(images)} `names` and {len(times)} `times`.")

@@ -12,7 +12,7 @@ import torch
 from seeclear.video.color import FULL_RANGE, LIMITED_RANGE, MATRICES, UNSPECIFIED, default_matrix
 from seeclear.video.layouts import choose_layout, is_rgb, layout_notes
 from seeclear.video.properties import Kind, PixelLayout, VideoProperties
-from seeclear.video.stills import STILL_FORMATS, still_format
+from seeclear.video.stills import KEPT_IN_STILLS, STILL_FORMATS, still_format
 
 _X264_PRESETS = (
     "ultrafast",
@@ -346,18 +346,22 @@ def _image_properties(
         color_range=FULL_RANGE,
         matrix=UNSPECIFIED if layout.is_grey else 0,
         loop=source.loop if source.kind == "gif" else 0,
-        notes=tuple(_notes(source, path) if kind == "gif" else []),
+        notes=tuple(_notes(source, path) if kind == "gif" or still is not None else []),
     )
 
 
 def _notes(source: VideoProperties, path: Path) -> list[str]:
-    """What a video or a GIF does not keep of images."""
+    """What an output other than PNG does not keep of images."""
     notes = []
-    if source.image_colors is not None:
-        notes.append(f"{path}: colours are not those that {source.path} names ({source.image_colors}).")
-    if source.image_metadata:
-        notes.append(f"{path}: {', '.join(source.image_metadata)} of the images cannot be kept; images can keep it.")
-    if source.fps_is_assumed and source.num_frames != 1:
+    colors, metadata = source.image_colors, source.image_metadata
+    if still_format(path) is not None:
+        colors = tuple(name for name in colors if not name.startswith("ICC profile"))
+        metadata = tuple(name for name in metadata if name not in KEPT_IN_STILLS)
+    if colors:
+        notes.append(f"{path}: colours are not those that {source.path} names ({', '.join(colors)}).")
+    if metadata:
+        notes.append(f"{path}: {', '.join(metadata)} of the images cannot be kept; .png can.")
+    if output_kind(path) != "image" and source.fps_is_assumed and source.num_frames != 1:
         notes.append(
             f"{path}: {source.path} does not say how many frames there are per second; {source.fps} are taken."
         )

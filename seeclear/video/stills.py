@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from seeclear.video.image_metadata import LARGEST_XMP, ImageMetadata, read_metadata
 from seeclear.video.pixels import make_frame
 from seeclear.video.properties import VideoProperties
 
@@ -37,6 +38,8 @@ class StillFormat:
 # Chroma is kept in full: what was upscaled is not to be spoilt.
 _JPEG = StillFormat("JPEG", ("rgb24", "gray"), 65500, {"quality": 95, "subsampling": 0, "optimize": True})
 _WEBP = StillFormat("WEBP", ("rgb24", "rgba"), 16383, {"quality": 95, "method": 4, "exact": True})
+KEPT_IN_STILLS = ("EXIF", "XMP")
+"""Names of what both of them keep of the image that they are made from."""
 STILL_FORMATS = {".jpg": _JPEG, ".jpeg": _JPEG, ".webp": _WEBP}
 """By their endings."""
 
@@ -57,6 +60,21 @@ def encode_still(rgb: np.ndarray, alpha: np.ndarray | None, properties: VideoPro
     assert properties.path is not None
     chosen = STILL_FORMATS[properties.path.suffix.lower()]
     pixels = make_frame(rgb, alpha, properties).to_ndarray()
+    kept = _kept(read_metadata(properties.original), chosen.name) if properties.original else {}
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, chosen.name, **chosen.options)
+    Image.fromarray(pixels).save(buffer, chosen.name, **chosen.options, **kept)
     return buffer.getvalue()
+
+
+def _kept(metadata: ImageMetadata, name: str) -> dict[str, Any]:
+    """What is kept of another image, for Pillow."""
+    found: dict[str, Any] = {"icc_profile": metadata.icc}
+    found["exif"] = None if metadata.exif is None else b"Exif\x00\x00" + metadata.exif
+    if name == "WEBP":
+        found["xmp"] = metadata.xmp
+    elif metadata.xmp is not None and len(metadata.xmp) <= LARGEST_XMP:
+        segment = b"http://ns.adobe.com/xap/1.0/\x00" + metadata.xmp
+        found["extra"] = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
+    if name == "JPEG":
+        found["comment"] = metadata.comment
+    return {name: value for name, value in found.items() if value is not None}
