@@ -202,7 +202,7 @@ def output_properties(
         color_range=color_range if layout.is_yuv or layout.is_grey else FULL_RANGE,
         matrix=matrix,
         loop=None,
-        notes=tuple(_notes(source, path) + layout_notes(path, source, layout, size, lossless)),
+        notes=tuple(_notes(source, path) + layout_notes(path, name, source, layout, size, lossless)),
     )
 
 

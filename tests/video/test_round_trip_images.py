@@ -199,9 +199,7 @@ def test_one_frame_is_an_image(
 
 
 @pytest.mark.parametrize("fps", [24, Fraction(30000, 1001), Fraction(25, 2)])
-def test_rate_of_a_folder(
-    tmp_path: Path, frames: Callable[..., np.ndarray], probe: Probe, upscale: Any, fps: Fraction | int
-) -> None:
+def test_rate_of_a_folder(tmp_path: Path, frames: Callable[..., np.ndarray], fps: Fraction | int) -> None:
     (tmp_path / "in").mkdir()
     for index, frame in enumerate(frames(3, 24, 32)):
         Image.fromarray(frame).save(tmp_path / "in" / f"{index}.png")
