@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seeclear.shipped import SCALE
 from seeclear.training.mixture import DEGRADATIONS
 from seeclear.training.model import DISTILLER_TRAININGS, PART_STAGES, STAGES, TWO_CLIP_STAGES
 from seeclear.training.muon import OPTIMIZERS
@@ -191,7 +192,12 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         default=0.0,
         help="the share of the clips that show one frame all through, as a camera on a tripod does",
     )
-    add("--resolution", type=int, default=192, help="height and width of the HR crops in pixels, a multiple of 4")
+    add(
+        "--resolution",
+        type=int,
+        default=192,
+        help=f"height and width of the HR crops in pixels, a multiple of {SCALE}",
+    )
     add(
         "--num_frames",
         type=int,

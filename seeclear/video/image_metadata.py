@@ -32,8 +32,8 @@ _LISTS = (0x8769, 0x8825)
 _ORIENTATION = 0x0112
 _STORED = (0xA002, 0xA003, 0x9101, 0x9102, 0x927C, 0xA005)
 
-LARGEST_XMP = 65502
-"""Bytes of XMP that a JPEG holds in one piece."""
+LARGEST_IN_JPEG = 65502
+"""Bytes of EXIF or XMP that a JPEG holds in one piece."""
 
 _XMP = b"XML:com.adobe.xmp"
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))[2-8]""")
@@ -119,9 +119,12 @@ class ImageMetadata:
     def names(self) -> tuple[str, ...]:
         """Of what there is beside the colours."""
         texts = any(kind in _TEXTS for kind, _ in self.chunks)
-        large = self.xmp is not None and len(self.xmp) > LARGEST_XMP
-        found = {"EXIF": self.exif, "large XMP" if large else "XMP": self.xmp, "comment": self.comment}
-        return tuple([name for name, data in found.items() if data is not None] + ["text"] * texts)
+        found = [
+            name if len(data) <= LARGEST_IN_JPEG else f"large {name}"
+            for name, data in (("EXIF", self.exif), ("XMP", self.xmp), ("comment", self.comment))
+            if data is not None
+        ]
+        return tuple(found + ["text"] * texts)
 
     def as_chunks(self) -> list[Chunk]:
         """All of it for a PNG."""

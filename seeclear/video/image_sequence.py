@@ -78,7 +78,6 @@ class ImageSequence:
             primaries=primaries,
             transfer=transfer,
             image_colors=() if srgb else tuple(sorted(stored)),
-            original=files[0] if len(files) == 1 else None,
             image_metadata=tuple(dict.fromkeys(name for info in infos for name in info.metadata)),
             notes=tuple(_notes(path, files, infos, srgb)),
         )

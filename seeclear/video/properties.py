@@ -146,8 +146,6 @@ class VideoProperties:
     then, and only images made from them name the same."""
     image_metadata: tuple[str, ...] = ()
     """Names of what images carry beside their pixels and images made from them keep, such as "EXIF"."""
-    original: Path | None = None
-    """The image that a single image is, or is made from."""
     notes: tuple[str, ...] = ()
     """Sentences for a user to read, about what was taken for granted or left out in reading or will be in writing."""
 

@@ -356,12 +356,18 @@ def test_jpeg_and_webp_keep_what_png_keeps(tmp_path: Path, upscale: Upscale, for
         assert check_output(tmp_path / "new.webp", reader.properties, size=(32, 24)) == []
 
 
-def test_jpeg_cannot_keep_all_of_a_png(tmp_path: Path) -> None:
-    source = save(tmp_path / "a.png", pnginfo=png_with((b"gAMA", struct.pack(">I", 100000)), (b"tEXt", b"a\0b")))
+def test_jpeg_cannot_keep_all_of_a_png(tmp_path: Path, upscale: Upscale) -> None:
+    xmp = b"XML:com.adobe.xmp" + bytes(5) + b"<x/>" + b" " * 70000
+    chunks = ((b"gAMA", struct.pack(">I", 100000)), (b"tEXt", b"a\0b"), (b"iTXt", xmp))
+    source = save(tmp_path / "a.png", pnginfo=png_with(*chunks))
     with VideoReader(source) as reader:
         first, second = output_properties(reader.properties, "out.jpg", (12, 16)).notes
+        (only,) = output_properties(reader.properties, "out.webp", (12, 16)).notes[1:]
     assert first.startswith("out.jpg: colours are not those that") and "gamma 1" in first
-    assert second == "out.jpg: text of the images cannot be kept; .png can."
+    assert second == "out.jpg: large XMP, text of the images cannot be kept; .png can."
+    assert only == "out.webp: text of the images cannot be kept; .png can."
+    upscale(source, tmp_path / "out.jpg", parts=1, scale=1)
+    assert "xmp" not in Image.open(tmp_path / "out.jpg").info
 
 
 @pytest.mark.parametrize("data", [b"XXjunk", b"II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\xff\0\0\0\xff\xff\0\0"])
