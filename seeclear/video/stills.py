@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from seeclear.video.image_metadata import FORMATS, read_colors
+from seeclear.video.image_metadata import FORMATS, LARGEST_IN_JPEG, read_colors
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class StillFormat:
     """In pixels."""
     options: dict[str, Any]
     """For Pillow."""
+    kept: tuple[str, ...]
+    """Names of what it keeps of an image that it is made from, see `ImageMetadata.names`."""
 
     def pix_fmt(self, is_grey: bool, has_alpha: bool) -> str:
         """The nearest that it holds."""
@@ -33,8 +35,16 @@ class StillFormat:
 
 
 # Chroma is kept in full: what was upscaled is not to be spoilt.
-_JPEG = StillFormat("JPEG", ("rgb24", "gray"), 65500, {"quality": 95, "subsampling": 0, "optimize": True})
-_WEBP = StillFormat("WEBP", ("rgb24", "rgba"), 16383, {"quality": 95, "method": 4, "exact": True})
+_JPEG = StillFormat(
+    "JPEG", ("rgb24", "gray"), 65500, {"quality": 95, "subsampling": 0, "optimize": True}, ("EXIF", "XMP", "comment")
+)
+_WEBP = StillFormat(
+    "WEBP",
+    ("rgb24", "rgba"),
+    16383,
+    {"quality": 95, "method": 4, "exact": True},
+    ("EXIF", "large EXIF", "XMP", "large XMP"),
+)
 STILL_FORMATS = {".jpg": _JPEG, ".jpeg": _JPEG, ".webp": _WEBP}
 """By their endings."""
 
@@ -52,6 +62,12 @@ def encode_still(png: bytes, path: Path) -> bytes:
         image.load()
         kept = {"icc_profile": image.info.get("icc_profile"), "exif": image.getexif().tobytes()}
         kept |= {"xmp": image.info.get("xmp"), "comment": image.info.get("Comment")}
+        if chosen is _JPEG:
+            kept |= {name: None for name in ("exif", "xmp") if len(kept[name] or b"") > LARGEST_IN_JPEG}
+            xmp = kept.pop("xmp")
+            if xmp is not None:  # Pillow writes it from version 11 on
+                segment = b"http://ns.adobe.com/xap/1.0/\x00" + xmp
+                kept["extra"] = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
         image.save(buffer, chosen.name, **chosen.options, **{name: value for name, value in kept.items() if value})
     return buffer.getvalue()
 
