@@ -79,7 +79,7 @@ class SPyNet(nn.Module):
         return F.interpolate(normalized, size=size, mode="bilinear", align_corners=False)
 
     def pair_flow(self, reference: Tensor, support: Tensor) -> Tensor:
-        """Where `support` shows what `reference` shows, both (N, 3, H, W) of [`normalize`] -> (N, 2, H, W), float32."""
+        """From `reference` to `support`, both (N, 3, H, W) as [`normalize`] gives them -> (N, 2, H, W), float32."""
         pyramid = [(reference, support)]
         for _ in range(LEVELS - 1):
             reference, support = (F.avg_pool2d(x, 2) for x in pyramid[-1])
