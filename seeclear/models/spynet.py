@@ -4,6 +4,8 @@
 Flow maps (N, 2, h, w) hold x and y in pixels of their own grid, as everywhere (`optical_flow`).
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,10 +22,9 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def _level() -> nn.Sequential:
     """Reference, moved support and flow (N, 8, h, w) -> what to add to the flow (N, 2, h, w)."""
-    layers: list[nn.Module] = []
-    for before, after in zip(_CHANNELS[:-1], _CHANNELS[1:], strict=True):
-        layers += [nn.Conv2d(before, after, 7, padding=3), nn.ReLU()]
-    zero_init(layers[-2])  # untrained: no motion
+    convolutions = [nn.Conv2d(before, after, 7, padding=3) for before, after in pairwise(_CHANNELS)]
+    zero_init(convolutions[-1])  # untrained: no motion
+    layers = [layer for convolution in convolutions for layer in (convolution, nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 
@@ -65,17 +66,16 @@ class SPyNet(nn.Module):
         reference, support = (torch.stack(x, dim=1).flatten(0, 2) for x in ((earlier, later), (later, earlier)))
         flow = in_parts(self.pair_flow, reference, support)
         rows, columns = flow.shape[-2:]
-        flow = F.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False)
-        flow = flow * torch.tensor([width / columns, height / rows], device=flow.device)[:, None, None]
-        return flow.unflatten(0, shape[:3])
+        x, y = F.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False).unbind(dim=1)
+        return torch.stack([x * (width / columns), y * (height / rows)], dim=1).unflatten(0, shape[:3])
 
     @staticmethod
     def normalize(frames: Tensor) -> Tensor:
         """Frames (N, 3, h, w) in [-1, 1] -> (N, 3, H, W) of ImageNet's mean and deviation, sides multiples of 32."""
         multiple = 2 ** (LEVELS - 1)
         size = [-(-side // multiple) * multiple for side in frames.shape[-2:]]
-        mean, deviation = (torch.tensor(x, device=frames.device)[:, None, None] for x in (_MEAN, _DEVIATION))
-        normalized = ((frames + 1) / 2 - mean) / deviation
+        colours = zip(frames.unbind(dim=1), _MEAN, _DEVIATION, strict=True)
+        normalized = torch.stack([((x + 1) / 2 - mean) / deviation for x, mean, deviation in colours], dim=1)
         return F.interpolate(normalized, size=size, mode="bilinear", align_corners=False)
 
     def pair_flow(self, reference: Tensor, support: Tensor) -> Tensor:
@@ -89,6 +89,6 @@ class SPyNet(nn.Module):
             if flow.shape[-1] < reference.shape[-1]:
                 flow = enlarge_flow(flow)
             seen = torch.cat([reference, warp(support, flow), flow], dim=1)
-            dtype = level[0].weight.dtype
+            dtype = next(level.parameters()).dtype
             flow = flow + level(seen.to(dtype, memory_format=torch.channels_last)).float()
         return flow
