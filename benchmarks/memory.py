@@ -53,18 +53,18 @@ def save_untrained(folder: Path) -> None:
 
 def restore_few_tiles(every: int) -> None:
     """From now on the condenser of SeeClear sees one tile in `every` only."""
-    from seeclear.pipelines.run_seeclear import SeeClearRun
+    from seeclear import SeeClearPipeline
 
     tiles = itertools.count()
-    restore_tile = SeeClearRun.restore_tile
+    denoise = SeeClearPipeline.denoise
 
-    def restore(self: Any, context: Any, tile: Any) -> Any:
+    def denoise_some(self: Any, latents: Any, low_res: Any, context: Any, *others: Any) -> Any:
         if next(tiles) % every == 0:
-            return restore_tile(self, context, tile)
+            return denoise(self, latents, low_res, context, *others)
         clip = context.clip  # of whose frames the condenser sees more than it restores
-        return ((self._enlarge(context, tile).narrow(1, clip.first_frame, clip.num_frames) + 1) / 2).clamp(0, 1)
+        return low_res.narrow(1, clip.first_frame, clip.num_frames)
 
-    SeeClearRun.restore_tile = restore
+    SeeClearPipeline.denoise = denoise_some
 
 
 def measure(path_in: str, path_out: str, settings: dict[str, str | None], every: int) -> None:

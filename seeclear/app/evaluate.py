@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from seeclear import __version__
 from seeclear.data import BicubicDegradation, Degradation, GaussianDegradation, H264Compression, degrade
 from seeclear.data.benchmark import StoredClip, check_count, find_clips, find_matching
 from seeclear.metrics.crops import write_crops
@@ -41,6 +40,7 @@ from seeclear.metrics.perceptual import file_hash
 from seeclear.resize import to_uint8
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
 from seeclear.shipped import DEFAULT_MODEL, SCALE, locate
+from seeclear.version import __version__
 
 PathLike = str | os.PathLike[str]
 

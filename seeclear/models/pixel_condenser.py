@@ -18,9 +18,11 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from diffusers.utils import BaseOutput
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 
+from seeclear.loading import FromShipped
 from seeclear.shipped import SCALE
 
 from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, conv_blocks, zero_init
@@ -40,10 +42,12 @@ class PixelCondenserOutput(BaseOutput):
         sample: estimate of the clean frames x0, (B, F, 3, sH, sW), about [-1, 1].
         memory: the textures T after this clip (B, J, D_t), if `update_memory` was asked for and the memory is on; else
             None.
+        pyramid: what the decoder's levels put out, finest first, each (B*F, C_l, H_l, W_l), if it was asked for.
     """
 
     sample: Tensor
     memory: Tensor | None = None
+    pyramid: list[Tensor] | None = None
 
 
 class EncoderLevel(nn.Module):
@@ -163,7 +167,7 @@ class WaveletUp(nn.Module):
         return haar_idwt(self.conv(hidden_states) + low, high)
 
 
-class PixelCondenser(ModelMixin, ConfigMixin):
+class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
     """Denoises a clip in wavelet space: state, LR frames at HR size and semantics in, estimate of the clean frames
     out.
 
@@ -385,6 +389,7 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         read_memory: bool = True,
         flow: Tensor | None = None,
         first_frame: int = 0,
+        return_pyramid: bool = False,
         return_dict: bool = True,
     ) -> PixelCondenserOutput | tuple[Tensor | None, ...]:
         """One denoising step.
@@ -497,7 +502,16 @@ class PixelCondenser(ModelMixin, ConfigMixin):
         new_memory = None
         if update_memory and self.memory is not None and memory is not None:
             new_memory = self.memory.write(memory.to(sample.dtype), pyramid[::-1], num_frames)
-        return PixelCondenserOutput(sample=output, memory=new_memory) if return_dict else (output, new_memory)
+        given_pyramid = pyramid[::-1] if return_pyramid else None
+        if not return_dict:
+            return (output, new_memory)
+        return PixelCondenserOutput(sample=output, memory=new_memory, pyramid=given_pyramid)
+
+    @apply_forward_hook
+    def write_memory(self, memory: Tensor | None, pyramid: list[Tensor]) -> Tensor:
+        """CaTeGory's memory after a clip whose decoder levels, finest first, were pooled, each (B, C_l, 4, 4)."""
+        memory = self.memory.initial_state(len(pyramid[0])) if memory is None else memory
+        return self.memory.write(memory.to(self.dtype), [level.to(self.dtype) for level in pyramid], num_frames=1)
 
     @torch.no_grad()
     def estimate_flow(self, low_res: Tensor) -> Tensor | None:

@@ -23,6 +23,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
+from seeclear.loading import FromShipped
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE
 
@@ -52,7 +53,7 @@ class SemanticLensOutput(BaseOutput):
     sample: Tensor
 
 
-class SemanticLens(ModelMixin, ConfigMixin):
+class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
     """LR clip and its semantics in, HR clip out, in one pass.
 
     Each module is a switch: `image`, `gps`, `isee`, `multi_frame_attention`. With all of them off it is a plain

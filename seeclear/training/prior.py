@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seeclear.models import SemanticDistiller, SemanticLens
 from seeclear.pipelines import SeeClearPipeline, SemanticLensPipeline, load_pipeline
-from seeclear.pipelines.pipeline_seeclear import check_prior
+from seeclear.pipelines.prior import check_prior
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE, locate
 from seeclear.training.lens_semantics import LensSemantics

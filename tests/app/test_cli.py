@@ -170,12 +170,9 @@ def test_defaults(pipe: Any, video: Path, tmp_path: Path) -> None:
 
 
 def test_settings_that_a_model_does_not_have(pipe: Any, video: Path, tmp_path: Path) -> None:
-    def stream_clips(frames: Any, clip_length: Any, clip_overlap: Any, tile: Any, tile_overlap: Any, **_: Any) -> Any:
-        return iter(())
-
-    pipe.stream_clips = stream_clips
+    pipe.stream_clips = lambda frames, settings, state: settings.refuse_sampling("Nearest")
     message = fails("upscale", video, tmp_path / "out.mp4", "--seed", 3)
-    assert "`seed` must be left out for a Nearest, which does not have it, but was 3" in message
+    assert "`seed` is 3; a Nearest does not sample: leave it out" in message
 
 
 def test_folder_to_folder(pipe: Any, tmp_path: Path) -> None:
@@ -342,7 +339,7 @@ def test_an_error_before_the_first_clip_leaves_nothing(
 
 
 def test_faults_in_the_program_are_not_hidden(pipe: Any, video: Path, tmp_path: Path) -> None:
-    pipe.stream_clips = lambda frames, state, **_: iter([None])
+    pipe.stream_clips = lambda *_: iter([None])
     result = CliRunner().invoke(cli.app, ["upscale", str(video), str(tmp_path / "out.mp4")])
     assert isinstance(result.exception, TypeError | AttributeError)
     assert os.listdir(tmp_path) == ["in.mp4"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seeclear import __version__
+from seeclear.version import __version__
 
 # exit codes: of a usage error as in typer, and 128 + SIGINT as in shells
 ERROR = 2

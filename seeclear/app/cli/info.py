@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from seeclear import __version__
 from seeclear.shipped import DEFAULT_MODEL
+from seeclear.version import __version__
 
 from .app import app, dtype_name, one_line_errors, quiet
 

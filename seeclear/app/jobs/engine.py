@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seeclear.pipelines.streaming import FinishedFrames, StreamSettings, StreamState
+from seeclear.pipelines.settings import SAMPLING, RestorationSettings
+from seeclear.pipelines.streaming import FinishedFrames, StreamState
 
 from .manifest import digest_weights
 from .settings import UpscaleSettings
-
-# What a pipeline that samples is told, and one that does not is not.
-SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
 
 
 @dataclass(frozen=True)
@@ -58,37 +55,17 @@ class Engine:
         """Frames that two clips share."""
         return self.pipe.config.clip_overlap
 
-    def check(self, stream: StreamSettings) -> None:
+    def check(self, stream: RestorationSettings) -> None:
         """Raises a ValueError if the pipeline does not take the settings."""
         self.stream_clips((), stream, StreamState())
 
     def stream_clips(
-        self, frames: Iterable[Tensor], stream: StreamSettings, state: StreamState
+        self, frames: Iterable[Tensor], stream: RestorationSettings, state: StreamState
     ) -> Iterator[FinishedFrames]:
         """Upscales the frames (3, H, W) of one scene from `state.next_frame` to its end."""
-        return self.pipe.stream_clips(
-            frames,
-            clip_length=stream.clip_length,
-            clip_overlap=stream.clip_overlap,
-            tile=stream.tile,
-            tile_overlap=stream.tile_overlap,
-            scene_detection=False,  # where scenes begin is known, and `frames` ends with one
-            state=state,
-            **self._sampling(),
-        )
+        settings = replace(stream, scene_detection=False, **self._sampling())  # `frames` ends with a scene
+        return self.pipe.stream_clips(frames, settings, state)
 
     def _sampling(self) -> dict[str, Any]:
-        """The settings of sampling, as far as the pipeline has them.
-
-        Raises:
-            ValueError: one was given that it does not have.
-        """
-        known = inspect.signature(self.pipe.stream_clips).parameters
-        for name in SAMPLING:
-            value = getattr(self.settings, name)
-            if name not in known and value != getattr(UpscaleSettings, name):
-                raise ValueError(
-                    f"`{name}` must be left out for a {type(self.pipe).__name__}, which does not have it, "
-                    f"but was {value!r}."
-                )
-        return {name: getattr(self.settings, name) for name in SAMPLING if name in known}
+        """The settings of sampling."""
+        return {name: getattr(self.settings, name) for name in SAMPLING}

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seeclear import __version__
+from seeclear.version import __version__
 from seeclear.video.images import list_images
 
 FORMAT = 1

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from seeclear.pipelines.memory import ClipsAndTile, choose_clips_and_tile, estimate_peak_bytes, shorter_clips
-from seeclear.pipelines.streaming import StreamSettings, StreamState, count_clips
+from seeclear.pipelines.settings import SAMPLING, RestorationSettings
+from seeclear.pipelines.streaming import StreamState, count_clips
 from seeclear.video.codecs import EncodeSettings, output_properties
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader, count_frames
 from seeclear.video.streams import check_output
 
-from .engine import SAMPLING, Engine
+from .engine import Engine
 from .settings import DEFAULT_MEMORY, LARGE_FRAMES_TILE, output_size, parse_memory
 from .survey import to_tensor
 
@@ -35,7 +36,7 @@ class Plan:
 
     width: int
     height: int
-    stream: StreamSettings
+    stream: RestorationSettings
     encode: EncodeSettings
     properties: VideoProperties
     settings: dict[str, Any]
@@ -71,13 +72,13 @@ def make_plan(source: VideoProperties, path_out: Path, engine: Engine) -> Plan:
         **{name: getattr(settings, name) for name in SAMPLING},
         "device": engine.device.type,
         "dtype": str(engine.dtype).removeprefix("torch."),
-        **asdict(stream),
+        **{name: value for name, value in asdict(stream).items() if name not in SAMPLING},
         **asdict(encode),
     }
     return Plan(width, height, stream, encode, properties, decisive)
 
 
-def choose_stream_settings(engine: Engine, height: int, width: int) -> StreamSettings:
+def choose_stream_settings(engine: Engine, height: int, width: int) -> RestorationSettings:
     """Tile and overlap as the settings say; else the largest tile, and if need be shorter clips, that fit into the
     memory they allow. Where they allow none in particular, frames that are too large for the default have tiles of
     `LARGE_FRAMES_TILE` and clips as short as they may be.
@@ -88,7 +89,7 @@ def choose_stream_settings(engine: Engine, height: int, width: int) -> StreamSet
     settings = engine.settings
     chosen = ClipsAndTile(None, settings.clip_overlap, None)
     if settings.tile is None:
-        StreamSettings(clip_overlap=settings.clip_overlap).clips(engine.clip_length, engine.clip_overlap)
+        RestorationSettings(clip_overlap=settings.clip_overlap).clips(engine.clip_length, engine.clip_overlap)
         budget = parse_memory(DEFAULT_MEMORY if settings.memory is None else settings.memory)
         try:
             chosen = choose_clips_and_tile(engine.pipe, height, width, budget, settings.clip_overlap)
@@ -97,7 +98,7 @@ def choose_stream_settings(engine: Engine, height: int, width: int) -> StreamSet
                 raise ValueError(f"`memory` is too small: {error}") from error
             *_, shortest = shorter_clips(engine.pipe, settings.clip_overlap)
             chosen = ClipsAndTile(*shortest, LARGE_FRAMES_TILE)
-    stream = StreamSettings(
+    stream = RestorationSettings(
         clip_length=chosen.clip_length,
         clip_overlap=chosen.clip_overlap,
         tile=chosen.tile if settings.tile is None else settings.tile or None,  # 0 is the whole frame

@@ -23,7 +23,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from seeclear import __version__
 from seeclear.app.segment.overlay import draw_objects, draw_partition, enlarge
 from seeclear.app.segment.tracking import IdentityTracker, choose_instances
 from seeclear.app.upscale import load_pipeline
@@ -31,6 +30,7 @@ from seeclear.metrics.segmentation import enlarge_masks
 from seeclear.models import SemanticDistiller
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
 from seeclear.shipped import DEFAULT_MODEL
+from seeclear.version import __version__
 from seeclear.video.reader import VideoReader, count_frames
 from seeclear.video.writer import Draft, open_writer
 

@@ -20,6 +20,7 @@ from seeclear.app.jobs import JobInterrupted, job
 from seeclear.app.jobs.store import ClipStore
 from seeclear.app.upscale import upscale_folder, upscale_video
 from seeclear.pipelines import SeeClearPipeline
+from seeclear.pipelines.settings import RestorationSettings
 from seeclear.video import VideoReader
 
 pytestmark = pytest.mark.usefixtures("short_parts")
@@ -64,11 +65,9 @@ def test_frames_are_those_of_the_pipeline(pipe: Any, folder: Path, tmp_path: Pat
     """Cut into scenes, clips and parts, the job gives what one stream over the whole video gives."""
     result = upscale_video(folder, tmp_path / "out")
     assert (result.frames, result.restored_frames, result.width, result.height) == (26, 26, 128, 96)
-    from seeclear.pipelines.streaming import StreamSettings, stream_clips
-
     whole = torch.stack([torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in stand_in.scenes(13, 4, 9)])
-    clips = stream_clips(pipe.restorer, whole, StreamSettings())
-    expected = torch.cat([clip.frames[0] for clip in clips]).mul(255).add(0.5).floor().byte().permute(0, 2, 3, 1)
+    clips = pipe.stream_clips(whole[:, 0], RestorationSettings())
+    expected = torch.cat([clip.frames for clip in clips]).mul(255).add(0.5).floor().byte().permute(0, 2, 3, 1)
     assert len({clip["seed"] for clip in pipe.calls}) == 1
     with VideoReader(tmp_path / "out") as reader:
         seen = np.stack(list(reader)).astype(int)
