@@ -11,18 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import zero_init
-from .lens_modules import in_parts
 from .optical_flow import warp
 
 LEVELS = 6
-_CHANNELS = (8, 32, 64, 32, 16, 2)
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CHANNELS = (8, 32, 64, 32, 16, 2)
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pictures in [0, 1], red, green, blue."""
 
 
 def _level() -> nn.Sequential:
     """Reference, moved support and flow (N, 8, h, w) -> what to add to the flow (N, 2, h, w)."""
-    convolutions = [nn.Conv2d(before, after, 7, padding=3) for before, after in pairwise(_CHANNELS)]
+    convolutions = [nn.Conv2d(before, after, 7, padding=3) for before, after in pairwise(CHANNELS)]
     zero_init(convolutions[-1])  # untrained: no motion
     layers = [layer for convolution in convolutions for layer in (convolution, nn.ReLU())]
     return nn.Sequential(*layers[:-1])
@@ -31,6 +30,13 @@ def _level() -> nn.Sequential:
 def enlarge_flow(flow: Tensor) -> Tensor:
     """(N, 2, h, w) -> (N, 2, 2h, 2w), in pixels of twice the size; the corners of both lie on each other."""
     return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+def resize_flow(flow: Tensor, height: int, width: int) -> Tensor:
+    """(N, 2, h, w) -> (N, 2, height, width), in pixels of that size."""
+    rows, columns = flow.shape[-2:]
+    x, y = F.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False).unbind(dim=1)
+    return torch.stack([x * (width / columns), y * (height / rows)], dim=1)
 
 
 class SPyNet(nn.Module):
@@ -62,19 +68,18 @@ class SPyNet(nn.Module):
         if 0 in shape:
             return torch.zeros(shape, device=frames.device)
         pictures = self.normalize(frames.flatten(0, 1).float()).unflatten(0, (batch_size, num_frames))
-        earlier, later = pictures[:, :-1], pictures[:, 1:]
-        reference, support = (torch.stack(x, dim=1).flatten(0, 2) for x in ((earlier, later), (later, earlier)))
-        flow = in_parts(self.pair_flow, reference, support)
-        rows, columns = flow.shape[-2:]
-        x, y = F.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False).unbind(dim=1)
-        return torch.stack([x * (width / columns), y * (height / rows)], dim=1).unflatten(0, shape[:3])
+        found = []
+        for pair in pairwise(pictures.unbind(dim=1)):
+            both_ways = self.pair_flow(torch.cat(pair), torch.cat(pair[::-1]))
+            found.append(resize_flow(both_ways, height, width).unflatten(0, (2, batch_size)))
+        return torch.stack(found, dim=2).transpose(0, 1)
 
     @staticmethod
     def normalize(frames: Tensor) -> Tensor:
         """Frames (N, 3, h, w) in [-1, 1] -> (N, 3, H, W) of ImageNet's mean and deviation, sides multiples of 32."""
         multiple = 2 ** (LEVELS - 1)
         size = [-(-side // multiple) * multiple for side in frames.shape[-2:]]
-        colours = zip(frames.unbind(dim=1), _MEAN, _DEVIATION, strict=True)
+        colours = zip(frames.unbind(dim=1), MEAN, DEVIATION, strict=True)
         normalized = torch.stack([((x + 1) / 2 - mean) / deviation for x, mean, deviation in colours], dim=1)
         return F.interpolate(normalized, size=size, mode="bilinear", align_corners=False)
 
