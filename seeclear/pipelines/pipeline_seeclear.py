@@ -17,15 +17,14 @@ from typing import Any
 
 import torch
 from diffusers import ModelMixin
-from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seeclear.models import PixelCondenser, SemanticDistiller, SemanticLens
-from seeclear.resize import imresize
 from seeclear.schedulers import BlurringResShiftScheduler
 from seeclear.video.inputs import Frame, VideoInput
 
+from .callbacks import Callback, StepCallback
 from .clip_context import ClipContext, align_features
 from .noise import Generators, VideoNoise, draw_seeds
 from .pipeline_output import SeeClearPipelineOutput
@@ -35,14 +34,9 @@ from .settings import RestorationSettings
 from .shared_flow import SharedFlow
 from .shipped_pipeline import ShippedPipeline
 from .streaming import Clip, ClipStream, FinishedFrames, Layout, StreamState
-from .tiles import Tile, crop_tile, pad_frames
+from .tiles import Tile, crop_tile, enlarge_tile, pad_frames
 from .videos import VideoBatch, check_output_type, one_video, single_frames, without_batch
 from .vocabulary import embed_vocabulary
-
-Callback = Callable[["SeeClearPipeline", int, int, dict[str, Tensor]], dict[str, Tensor]]
-
-BICUBIC_MARGIN = 4
-"""LR pixels around a tile that its bicubic enlargement needs."""
 
 
 @dataclass
@@ -53,8 +47,7 @@ class _Run:
     scheduler: BlurringResShiftScheduler
     prior: ModelMixin | Prior | None
     vocabulary: Tensor | None
-    callback: Callback | None
-    callback_inputs: tuple[str, ...]
+    callback: StepCallback | None
     flow: SharedFlow
     prior_flow: SharedFlow | None
     noise: VideoNoise
@@ -209,25 +202,25 @@ class SeeClearPipeline(ShippedPipeline):
         output = batch.output(output_type)
         return SeeClearPipelineOutput(frames=output) if return_dict else (output,)
 
-    @torch.no_grad()
     def _restore(
         self, frames: Iterable[Tensor], run: _Run, state: StreamState | None = None
     ) -> Iterator[FinishedFrames]:
         """Upscales frames (B, 3, H, W) in [0, 1] clip by clip: where all calls meet (Algorithm 1)."""
         stream = ClipStream(frames, self._layout(run.prior), run.settings, state)
         for clip in stream:
-            context = None if self.interrupt else self.encode_semantics(clip, run)
-            for tile in clip.tiles():
-                if context is None or self.interrupt:
-                    y = self._enlarge(clip.frames.to(self._execution_device) * 2 - 1, tile)
-                    clip.paste(tile, y.add_(1).div_(2).clamp_(0, 1))
-                    continue
-                low_res = self.prepare_low_res(context, tile, run)
-                latents = self.prepare_latents(low_res, context, tile, run)
-                restored = self.denoise(latents, low_res, context, tile, run)
-                clip.paste(tile, restored.float().add(1).div_(2).clamp_(0, 1))
-                del low_res, latents, restored
-            ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
+            with torch.no_grad():  # not around the generator: torch's decorator holds what was given out
+                context = None if self.interrupt else self.encode_semantics(clip, run)
+                for tile in clip.tiles():
+                    if context is None or self.interrupt:
+                        y = enlarge_tile(clip.frames.to(self._execution_device) * 2 - 1, tile, self.scale)
+                        clip.paste(tile, y.add_(1).div_(2).clamp_(0, 1))
+                        continue
+                    low_res = self.prepare_low_res(context, tile, run)
+                    latents = self.prepare_latents(low_res, context, tile, run)
+                    restored = self.denoise(latents, low_res, context, tile, run)
+                    clip.paste(tile, restored.float().add(1).div_(2).clamp_(0, 1))
+                    del low_res, latents, restored
+                ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
             del clip, context
             yield ready.pop()
         self.maybe_free_model_hooks()
@@ -268,7 +261,7 @@ class SeeClearPipeline(ShippedPipeline):
         """
         prior, low_res = run.prior, context.low_res
         if prior is None:
-            return self._enlarge(low_res, tile)
+            return enlarge_tile(low_res, tile, self.scale)
         if isinstance(prior, SemanticLens):
             semantics = semantics_of(context.distilled) if prior.needs_semantics else {}
             return upscale_tile(prior, low_res, semantics, tile, context.size, context.prior_flow)
@@ -279,15 +272,6 @@ class SeeClearPipeline(ShippedPipeline):
         if tuple(y.shape) != expected:
             raise ValueError(f"`prior` gave frames of shape {tuple(y.shape)}; they must be {expected}")
         return crop_tile(y.float(), Tile(0, tile.bottom - tile.top, 0, tile.right - tile.left), self.scale)
-
-    def _enlarge(self, low_res: Tensor, tile: Tile) -> Tensor:
-        """Bicubic y of a tile of whole LR frames (B, G, 3, H, W); shape as in [`prepare_low_res`]."""
-        height, width = low_res.shape[-2:]
-        top, left = max(0, tile.top - BICUBIC_MARGIN), max(0, tile.left - BICUBIC_MARGIN)
-        bottom, right = min(height, tile.bottom + BICUBIC_MARGIN), min(width, tile.right + BICUBIC_MARGIN)
-        y = imresize(low_res[..., top:bottom, left:right], scale=self.scale)
-        inside = Tile(tile.top - top, tile.bottom - top, tile.left - left, tile.right - left)
-        return crop_tile(y.float(), inside, self.scale)
 
     def prepare_latents(self, low_res: Tensor, context: ClipContext, tile: Tile, run: _Run) -> Tensor:
         """u_T ~ N(y, kappa^2 eta_T), eq. 6, of the clip's frames: (B, F, 3, s * height, s * width)."""
@@ -326,29 +310,9 @@ class SeeClearPipeline(ShippedPipeline):
             )
             latents, estimate = step(output.sample.float())
             if run.callback is not None:
-                latents, estimate = self._call_back(run, i, int(t), latents, estimate, step)
+                latents, estimate = run.callback(self, i, int(t), latents, estimate, step)
             run.report()
         return latents
-
-    def _call_back(
-        self, run: _Run, i: int, t: int, latents: Tensor, estimate: Tensor, step: Callable[..., tuple[Tensor, Tensor]]
-    ) -> tuple[Tensor, Tensor]:
-        """The state and the estimate of x0 to go on with; from another estimate the step is made once more.
-
-        Raises:
-            ValueError: the callback returned no dictionary.
-        """
-        values = {"latents": latents, "pred_original_sample": estimate}
-        assert run.callback is not None
-        returned = run.callback(self, i, t, {name: values[name] for name in run.callback_inputs})
-        if not isinstance(returned, dict):
-            raise ValueError(
-                f"`callback_on_step_end` returned {returned!r}; it must return a dictionary of tensors to go on with"
-            )
-        changed, state = returned.get("pred_original_sample", estimate), returned.get("latents", latents)
-        if changed is not estimate and state is latents:
-            state, _ = step(changed)
-        return state, changed
 
     def write_memory(self, context: ClipContext) -> dict[str, Tensor]:
         """What is carried to the next clip: CaTeGory's memory T (B, J, D_t), one a video."""
@@ -420,13 +384,7 @@ class SeeClearPipeline(ShippedPipeline):
         callback_inputs: Sequence[str] = (),
     ) -> _Run:
         """Checks all that a call was given and prepares the networks."""
-        if isinstance(callback, PipelineCallback | MultiPipelineCallbacks):
-            callback_inputs = callback.tensor_inputs
-        unknown = [name for name in callback_inputs if name not in self._callback_tensor_inputs]
-        if unknown:
-            raise ValueError(
-                f"`callback_on_step_end_tensor_inputs` has {unknown}; it may name {self._callback_tensor_inputs}"
-            )
+        wrapped = None if callback is None else StepCallback(callback, callback_inputs, self._callback_tensor_inputs)
         settings.clips(self.config.clip_length, self.config.clip_overlap)  # raises where the overlap does not fit
         prior = self.prior if prior is None else prior
         check_prior(prior, self.pixel_condenser, self.semantic_distiller)
@@ -441,7 +399,7 @@ class SeeClearPipeline(ShippedPipeline):
         flow = SharedFlow(self.pixel_condenser.estimate_flow)
         prior_flow = SharedFlow(prior.estimate_flow) if isinstance(prior, SemanticLens) else None
         noise = VideoNoise([], settings.noise)
-        return _Run(settings, scheduler, prior, words, callback, tuple(callback_inputs), flow, prior_flow, noise)
+        return _Run(settings, scheduler, prior, words, wrapped, flow, prior_flow, noise)
 
     def _own_scheduler(self, settings: RestorationSettings) -> BlurringResShiftScheduler:
         """A scheduler for one call, with its timesteps: on the CPU, so that no step waits for the device."""

@@ -116,7 +116,6 @@ class SemanticLensPipeline(ShippedPipeline):
         output = batch.output(output_type)
         return SeeClearPipelineOutput(frames=output) if return_dict else (output,)
 
-    @torch.no_grad()
     def _restore(
         self,
         frames: Iterable[Tensor],
@@ -128,15 +127,16 @@ class SemanticLensPipeline(ShippedPipeline):
         lens, shared_flow = self.semantic_lens, SharedFlow(self.semantic_lens.estimate_flow)
         stream = ClipStream(frames, self.layout, run.settings, state)
         for clip in stream:
-            low_res = clip.frames.to(self._execution_device) * 2 - 1
-            flow = shared_flow(low_res, clip.start)
-            semantics = self.encode_semantics(low_res, run.vocabulary)
-            for tile in clip.tiles():
-                restored = upscale_tile(lens, low_res, semantics, tile, flow=flow)
-                clip.paste(tile, restored.add_(1).div_(2).clamp_(0, 1))
-                del restored
-                report()
-            ready = [stream.finish(clip, carried={})]
+            with torch.no_grad():  # not around the generator: torch's decorator holds what was given out
+                low_res = clip.frames.to(self._execution_device) * 2 - 1
+                flow = shared_flow(low_res, clip.start)
+                semantics = self.encode_semantics(low_res, run.vocabulary)
+                for tile in clip.tiles():
+                    restored = upscale_tile(lens, low_res, semantics, tile, flow=flow)
+                    clip.paste(tile, restored.add_(1).div_(2).clamp_(0, 1))
+                    del restored
+                    report()
+                ready = [stream.finish(clip, carried={})]
             del clip, low_res, flow, semantics
             yield ready.pop()
         self.maybe_free_model_hooks()

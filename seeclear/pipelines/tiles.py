@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F
 from torch import Tensor
 
+from seeclear.resize import imresize
 from seeclear.video.windows import Window, blend_weights, cover
 
 from .settings import RestorationSettings
@@ -24,6 +25,8 @@ DEFAULT_TILE_OVERLAP = 32
 below 0.1/255 after 16; blended over 32, no pixel differed by more than 1.2/255 from the untiled run, and by more than
 0.01/255 outside of the overlap.
 """
+BICUBIC_MARGIN = 4
+"""LR pixels around a tile that its bicubic enlargement needs."""
 
 
 @dataclass(frozen=True)
@@ -111,3 +114,14 @@ def crop_tile(frames: Tensor, tile: Tile, scale: int = 1) -> Tensor:
     if not rows and not columns:
         return part
     return F.pad(part.flatten(0, 1), (0, columns, 0, rows), mode="replicate").unflatten(0, frames.shape[:2])
+
+
+def enlarge_tile(low_res: Tensor, tile: Tile, scale: int) -> Tensor:
+    """The tile of the bicubic enlargement of whole LR frames (B, F, C, H, W): (B, F, C, s * height, s * width),
+    float32; beyond the frame the edge is repeated.
+    """
+    height, width = low_res.shape[-2:]
+    top, left = max(0, tile.top - BICUBIC_MARGIN), max(0, tile.left - BICUBIC_MARGIN)
+    bottom, right = min(height, tile.bottom + BICUBIC_MARGIN), min(width, tile.right + BICUBIC_MARGIN)
+    enlarged = imresize(low_res[..., top:bottom, left:right], scale=scale).float()
+    return crop_tile(enlarged, Tile(tile.top - top, tile.bottom - top, tile.left - left, tile.right - left), scale)

@@ -1,6 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Calls do not disturb each other, and take and give what they promise."""
 
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 
 from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline
 from seeclear.models import PixelCondenser
+from seeclear.pipelines.settings import RestorationSettings
 from seeclear.resize import imresize
 
 QUIET: dict[str, Any] = {"scene_detection": False}  # random frames would all be scenes of their own
@@ -117,6 +119,20 @@ def test_a_stream_takes_what_the_call_takes(pipe: SeeClearPipeline, lens_pipe: A
             any_pipe.stream(video, output_type="gif")
         with pytest.raises(ValueError, match="`video` must be .* but was int"):
             any_pipe.stream(7)
+
+
+def test_what_a_pipeline_gave_out_is_not_held(pipe: SeeClearPipeline, lens_pipe: Any) -> None:
+    """Whoever writes the frames can let go of them before the next clip is computed."""
+    for any_pipe in (pipe, lens_pipe):
+        for settings in (
+            RestorationSettings(clip_length=2),
+            RestorationSettings(clip_length=3, clip_overlap=1, tile=8),
+        ):
+            for finished in any_pipe.stream_clips(_video(5), settings):
+                assert not finished.frames.requires_grad
+                storage = weakref.ref(finished.frames.untyped_storage())
+                del finished
+                assert storage() is None
 
 
 def test_an_image_is_a_video_of_one_frame(pipe: SeeClearPipeline, lens_pipe: Any) -> None:
