@@ -54,7 +54,7 @@ tags:
 # {name}
 
 Video super-resolution by a factor of 4: a [Semantic Lens](https://arxiv.org/abs/2312.07823) whose Pixel Enhancer is
-[BasicVSR](https://arxiv.org/abs/2012.02181), {about}. Semantic modules, as identities until they are trained: {modules}.
+[BasicVSR](https://arxiv.org/abs/2012.02181), {about}. Semantic modules, identities until they are trained: {modules}.
 
 ```python
 from seeclear import SemanticLensPipeline
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--distiller",
         default="semantic-lens-tiny",
-        help="the Semantic Distiller that is to give the semantics: a shipped name, or the folder of one or of a pipeline",
+        help="whose Semantic Distiller gives the semantics: a shipped name, or the folder of one or of a pipeline",
     )
     parser.add_argument("--without", nargs="*", choices=MODULES, default=[], help="modules to leave out")
     args = parser.parse_args(argv)
