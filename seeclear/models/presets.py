@@ -38,6 +38,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "semantic_distiller": {
             "segmenter_config": {"model_type": "mobile", "positions": True},
+            "num_tokens": 8,  # of 16 queries, so that the words decide
             "vocabulary": ("person", "animal", "vehicle"),
         },
         "scheduler": {},
@@ -59,9 +60,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "segmenter_config": {
                 "model_type": "mask2former",
                 "backbone_config": _swin(96, [2, 2, 6, 2], [3, 6, 12, 24]),
-                "num_queries": 100,
+                "num_queries": 200,
             },
-            "num_tokens": 100,
+            "num_tokens": 100,  # of 200 queries, so that the words decide
             "num_clip_tokens": 100,
             "instance_layers": 3,
             "heads": 8,

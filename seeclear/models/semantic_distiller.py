@@ -68,7 +68,9 @@ class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):
     Args:
         segmenter_config: `model_type` names the segmenter (`SEGMENTERS` in `models/segmenters.py`), the rest are its
             arguments.
-        num_tokens: K, at most the segmenter's number of queries.
+        num_tokens: K, how many of the segmenter's queries become tokens. The words decide which where K is less than
+            the number of queries; where it equals that, all of them do, and the vocabulary only labels and orders
+            them.
         num_clip_tokens: K_c.
         instance_layers: layers of the instance encoder and of the decoder.
         heads: attention heads there.

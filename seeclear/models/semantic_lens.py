@@ -84,6 +84,8 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
             several frames know more about than one.
         hidden_channels: width of the residual blocks between their convolutions; None is `channels`.
         neighbor_channels: with motion compensation, 3 shows the enlarged frame before in colour, 1 in grey.
+        distiller_digest: names the distiller that it was trained with, as `pipelines.prior` does; None where
+            that is not known.
 
     Raises:
         ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
@@ -119,6 +121,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         motion_compensation: bool = False,
         hidden_channels: int | None = None,
         neighbor_channels: int = 3,
+        distiller_digest: str | None = None,
     ) -> None:
         super().__init__()
         if channels % head_dim or channels % alignment_heads:

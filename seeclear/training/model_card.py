@@ -158,7 +158,6 @@ def _facts(
     if method_facts is None:
         terms = {
             "LPIPS": args.lpips_weight,
-            "frequency": args.frequency_weight,
             "grid": args.grid_weight,
             "color": args.color_weight,
         }

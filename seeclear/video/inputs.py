@@ -91,7 +91,7 @@ def _is_video(item: object) -> bool:
 def _one_video(video: object) -> Tensor:
     """(F, 3, H, W) float32 in [0, 1]."""
     if isinstance(video, str | os.PathLike):
-        with VideoReader(video) as reader:
+        with VideoReader(video, srgb=True) as reader:
             if reader.properties.has_alpha:
                 raise ValueError(f"{reader.path}: images must be opaque, but there are transparent pixels.")
             frames = [torch.from_numpy(frame.rgb).permute(2, 0, 1).contiguous() for frame in reader.frames()]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.data import ClipDataset, FrameFolder
+from seeclear.pipelines.prior import distiller_digest
 from seeclear.pipelines.settings import RestorationSettings
 from seeclear.pipelines.streaming import ClipStream
 from seeclear.resize import imresize
@@ -182,9 +183,11 @@ def test_wrong_priors_are_named(
     pipe: SeeClearPipeline, small_distiller_config: dict[str, Any], small_lens_config: dict[str, Any], tmp_path: Path
 ) -> None:
     other = SemanticDistiller(**small_distiller_config)
+    pipe.prior.register_to_config(distiller_digest=distiller_digest(other))
     SemanticLensPipeline(pipe.prior, other).save_pretrained(tmp_path / "other")
-    with pytest.raises(ValueError, match="other' was trained with another Semantic Distiller"):
-        set_prior(pipe, tmp_path / "other")
+    for path in ("other", "other/semantic_lens"):
+        with pytest.raises(ValueError, match="`prior` was trained with the Semantic Distiller"):
+            set_prior(pipe, tmp_path / path)
     SemanticLens(**small_lens_config | {"semantic_token_dim": 16}).save_pretrained(tmp_path / "narrow")
     with pytest.raises(ValueError, match="`prior` has a `semantic_token_dim` of 16; in this pipeline it must be 32"):
         set_prior(pipe, tmp_path / "narrow")

@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from seeclear import files
-from seeclear.app.jobs import JobInterrupted, job
+from seeclear.app.jobs import JobInterrupted
+from seeclear.app.jobs.folder import job_folder
 from seeclear.app.jobs.store import ClipStore
 from seeclear.app.upscale import upscale_folder, upscale_video
 from seeclear.pipelines import SeeClearPipeline
@@ -77,7 +78,7 @@ def test_frames_are_those_of_the_pipeline(pipe: Any, folder: Path, tmp_path: Pat
 
 def test_nothing_is_left_beside_the_output(pipe: Any, video: Path, tmp_path: Path) -> None:
     upscale_video(video, tmp_path / "out.mp4")
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
+    assert sorted(os.listdir(tmp_path)) == [".seeclear", "in.mp4", "out.mp4"]
     with VideoReader(tmp_path / "out.mp4") as reader:
         assert len(list(reader)) == 26
 
@@ -118,7 +119,7 @@ def test_a_small_pipeline_goes_on_with_the_same_bits(
         "num_inference_steps": 2,
         "device": "cpu",
         "dtype": "fp32",
-        "tile": 0,
+        "memory": None,
         "noise": "frame",
         "clip_overlap": 1,
     }
@@ -167,7 +168,7 @@ def test_other_settings(interrupted: Path, video: Path, change: dict[str, Any], 
     before = sorted(path.name for path in interrupted.parent.rglob("*"))
     with pytest.raises(ValueError, match="cannot go on") as raised:
         upscale_video(video, interrupted, **change)
-    assert reason in str(raised.value) and "`--restart`" in str(raised.value)
+    assert reason in str(raised.value) and "`restart`" in str(raised.value)
     assert sorted(path.name for path in interrupted.parent.rglob("*")) == before  # nothing is lost by the refusal
     assert upscale_video(video, interrupted).restored_frames < 26
     assert interrupted.exists()
@@ -195,7 +196,7 @@ def test_restart(interrupted: Path, video: Path) -> None:
 
 
 def test_a_job_that_runs_is_left_alone(interrupted: Path, video: Path) -> None:
-    lock = files.Lock(job.job_folder(interrupted) / "lock")
+    lock = files.Lock(job_folder(interrupted) / "lock")
     assert lock.acquire()
     for restart in (False, True):
         with pytest.raises(ValueError, match="another process is at work on it"):
