@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import zero_init
+from .lens_modules import in_parts
 from .optical_flow import warp
 
 LEVELS = 6
@@ -70,7 +71,7 @@ class SPyNet(nn.Module):
         pictures = self.normalize(frames.flatten(0, 1).float()).unflatten(0, (batch_size, num_frames))
         found = []
         for pair in pairwise(pictures.unbind(dim=1)):
-            both_ways = self.pair_flow(torch.cat(pair), torch.cat(pair[::-1]))
+            both_ways = in_parts(self.pair_flow, torch.cat(pair), torch.cat(pair[::-1]))
             found.append(resize_flow(both_ways, height, width).unflatten(0, (2, batch_size)))
         return torch.stack(found, dim=2).transpose(0, 1)
 
