@@ -1,6 +1,4 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-from seeclear._registration import register
-
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .instance_tokens import InstanceEncoderDecoder
@@ -27,5 +25,3 @@ __all__ = [
     "build_components",
     "build_lens_components",
 ]
-
-register()

@@ -25,6 +25,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from einops import rearrange
 from torch import Tensor, nn
 
+from seeclear.loading import FromShipped
 from seeclear.shipped import SCALE
 
 from .blocks import ChannelNorm, conv_blocks, zero_init
@@ -57,7 +58,7 @@ class PixelCondenserOutput(BaseOutput):
     pyramid: list[Tensor] | None = None
 
 
-class PixelCondenser(ModelMixin, ConfigMixin):
+class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
     """Denoises a clip in wavelet space: state, LR frames at HR size and semantics in, estimate of the clean frames
     out.
 

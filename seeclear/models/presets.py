@@ -77,7 +77,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior
     "semantic-lens-tiny": {
-        # IMAGE is off: flow aligns frames already, and what is left to find did not pay (docs/training.md)
+        # IMAGE is off: what flow leaves to be aligned did not pay (docs/experiments/lens-modules.md)
         "semantic_lens": {
             "motion_compensation": True,
             "hidden_channels": 32,

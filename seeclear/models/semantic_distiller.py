@@ -19,6 +19,8 @@ from diffusers.utils import BaseOutput
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
+from seeclear.loading import FromShipped
+
 from .instance_tokens import InstanceEncoderDecoder
 from .mask_refinement import refine_masks
 from .moving_objects import MotionHead
@@ -59,7 +61,7 @@ class SemanticDistillerOutput(BaseOutput):
     clip_masks: Tensor | None
 
 
-class SemanticDistiller(ModelMixin, ConfigMixin):
+class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):
     """A query-based segmenter whose K queries nearest to a vocabulary become semantic tokens, and an instance encoder
     and decoder that follow the instances through the clip.
 

@@ -23,6 +23,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
+from seeclear.loading import FromShipped
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE
 
@@ -52,7 +53,7 @@ class SemanticLensOutput(BaseOutput):
     sample: Tensor
 
 
-class SemanticLens(ModelMixin, ConfigMixin):
+class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
     """LR clip and its semantics in, HR clip out, in one pass.
 
     Each module is a switch: `image`, `gps`, `isee`, `multi_frame_attention`. With all of them off it is a plain
@@ -83,6 +84,8 @@ class SemanticLens(ModelMixin, ConfigMixin):
             several frames know more about than one.
         hidden_channels: width of the residual blocks between their convolutions; None is `channels`.
         neighbor_channels: with motion compensation, 3 shows the enlarged frame before in colour, 1 in grey.
+        distiller_digest: names the distiller that it was trained with, as `pipelines.prior` does; None where
+            that is not known.
 
     Raises:
         ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
@@ -118,6 +121,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
         motion_compensation: bool = False,
         hidden_channels: int | None = None,
         neighbor_channels: int = 3,
+        distiller_digest: str | None = None,
     ) -> None:
         super().__init__()
         if channels % head_dim or channels % alignment_heads:

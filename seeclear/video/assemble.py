@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,10 +26,13 @@ from seeclear.video.copying import SourceStreams
 from seeclear.video.drafts import Draft
 from seeclear.video.encode import PART_TIME_BASE
 from seeclear.video.gif import write_gif
+from seeclear.video.image_metadata import read_metadata
+from seeclear.video.images import is_image
 from seeclear.video.matroska import complete_track
 from seeclear.video.mp4 import set_display_matrix
+from seeclear.video.png import with_chunks
 from seeclear.video.properties import VideoProperties
-from seeclear.video.reader import open_container
+from seeclear.video.stills import encode_still, still_format
 from seeclear.video.streams import FORMATS, png_names
 
 # Tags that MP4 has places of its own for; any other one needs the list of free keys, which fewer players read.
@@ -68,7 +70,7 @@ def assemble(
         times: (time stamp, duration) of every frame in units of `properties.time_base`, the stamps ascending.
         path: of the output; a file there is replaced, a folder must be empty.
         source: the video file whose sound, subtitles, chapters, attachments and metadata are copied; None or a folder
-            or image gives an output without.
+            or image gives an output without. Images made from images keep the colours and the EXIF of theirs.
         properties: of the output, from `output_properties`.
         settings: as given to `encode_part`.
         drop_unsupported: leave out sound and subtitles that the output cannot hold, which is an error otherwise.
@@ -93,7 +95,7 @@ def assemble(
         elif properties.kind == "gif":
             _assemble_gif(files, times, path, properties)
         else:
-            _assemble_images(files, times, path, properties, names)
+            _assemble_images(files, times, path, properties, names, None if source is None else Path(source))
 
 
 def assemble_from_zero(part: Path, frames: int, path: Path, source: Path | None, properties: VideoProperties) -> None:
@@ -121,7 +123,7 @@ def _assemble_video(
     with contextlib.ExitStack() as stack:
         stack.callback(draft.discard)
         others: SourceStreams | None = None
-        if source is not None and source.is_file() and not _is_picture(source):
+        if source is not None and source.is_file() and not is_image(source):
             others = stack.enter_context(SourceStreams(source, path, drop_unsupported, from_zero))
         template = stack.enter_context(av.open(os.path.abspath(parts[0])))
         output = av.open(
@@ -250,13 +252,6 @@ def _video_packets(
         start += frames
 
 
-def _is_picture(path: Path) -> bool:
-    with contextlib.suppress(ValueError):
-        open_container(path).close()
-        return False
-    return True
-
-
 # Images
 
 
@@ -266,6 +261,7 @@ def _assemble_images(
     path: Path,
     properties: VideoProperties,
     names: Sequence[str] | None,
+    source: Path | None,
 ) -> None:
     if properties.kind == "image":
         if len(times) != 1:
@@ -275,14 +271,18 @@ def _assemble_images(
         images = [f"{index:06d}.png" for index in range(len(times))]
     else:
         images = png_names(list(names))
+    originals: list[Path] = []  # of which the images are made, if they are made of images
+    if names is not None and source is not None:
+        originals = [source / name for name in names] if source.is_dir() else [source]
     draft = Draft(path, folder=properties.kind == "folder")
     try:
         place = 0
         for archive, entry in _entries(parts):
             if place < len(images):
                 target = draft.path / images[place] if images[place] else draft.path
-                with archive.open(entry) as data, target.open("wb") as file:
-                    shutil.copyfileobj(data, file)
+                chunks = read_metadata(originals[place]).as_chunks() if place < len(originals) else []
+                png = with_chunks(archive.read(entry), chunks)
+                target.write_bytes(png if still_format(path) is None else encode_still(png, path))
             place += 1
         if place != len(images) or place != len(times):
             raise ValueError(f"{path}: there are {place} frames for {len(images)} `names` and {len(times)} `times`.")

@@ -19,8 +19,10 @@ from typer.testing import CliRunner
 from seeclear import SemanticDistiller, __version__
 from seeclear.app import cli
 from seeclear.app.segment import video as segment
+from seeclear.app.segment.clips import SegmentedClip, segment_clips
+from seeclear.app.segment.drawing import draw_clip
 from seeclear.app.segment.overlay import OPACITY, colour_of
-from seeclear.app.segment.video import SegmentedClip, draw_clip, segment_clips, segment_video
+from seeclear.app.segment.video import segment_video
 from seeclear.video import VideoReader
 
 HEIGHT, WIDTH = 24, 32
@@ -100,12 +102,12 @@ def make_folder(path: Path, num_frames: int = 11) -> Path:
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pipeline that is loaded has clips of 5 frames and the stand-in."""
 
-    def load(name: str, device: torch.device, dtype: torch.dtype) -> SimpleNamespace:
+    def load(name: str, device: torch.device, dtype: torch.dtype) -> tuple[SimpleNamespace, Path]:
         if name != "seeclear-tiny":
             raise ValueError(f"`model` is {name!r}, which is\nneither a folder nor a shipped model.")
-        return SimpleNamespace(semantic_distiller=SeesColours(), config=SimpleNamespace(clip_length=5))
+        return SimpleNamespace(semantic_distiller=SeesColours(), config=SimpleNamespace(clip_length=5)), Path()
 
-    monkeypatch.setattr(segment, "load_pipeline", load)
+    monkeypatch.setattr(segment, "load_model", load)
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -290,15 +292,16 @@ def test_tokens_are_written(model: None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "options", "message"),
     [
-        ("out.png", ["--what", "everything"], "`what` must be one of instances, tokens, but was 'everything'"),
+        ("out.png", ["--what", "everything"], "--what must be one of instances, tokens, but was 'everything'"),
         ("out.png", ["--model", "none"], "neither a folder nor a shipped model"),
-        ("out.png", ["--device", "abacus"], "`device`"),
-        ("out.png", ["--dtype", "fp8"], "`dtype`"),
+        ("out.png", ["--device", "abacus"], "error: --device must be"),
+        ("out.png", ["--dtype", "fp8"], "error: --dtype must be"),
         ("out.txt", [], "out.txt"),
         ("none/out.png", [], "there is no folder"),
         ("in", [], "another file than the input"),
         ("out.png", ["--tokens", "found.npz"], "must be .safetensors"),
         ("out.png", ["--tokens", "none/found.safetensors"], "there is no folder"),
+        ("out.png", ["-q", "-v"], "give --quiet or --verbose, not both"),
     ],
 )
 def test_bad_arguments_give_one_line(
@@ -315,6 +318,26 @@ def test_bad_arguments_give_one_line(
 def test_no_input(model: None, tmp_path: Path) -> None:
     code, _, err = run(tmp_path / "none.mp4", tmp_path / "out.mp4")
     assert code == 2 and err.count("\n") == 1 and "none.mp4: there is no such file" in err
+
+
+def test_what_is_there_is_not_lost(model: None, tmp_path: Path) -> None:
+    source = make_folder(tmp_path / "in", 3)
+    (tmp_path / "out.png").write_bytes(b"mine")
+    (tmp_path / "t.safetensors").write_bytes(b"mine")
+    tokens = ("--tokens", tmp_path / "t.safetensors")
+    for arguments in ((source, tmp_path / "out.png"), (source, tmp_path / "out.mp4", *tokens)):
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "") and "is there already; give --overwrite to replace it" in err
+    assert run(source, tmp_path / "out.png", *tokens, "--overwrite", "-q") == (0, "", "")
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (640, 480)
+
+
+def test_a_model_without_a_distiller_sees_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "load_model", lambda *_: (SimpleNamespace(semantic_distiller=None), Path()))
+    code, _, err = run(make_folder(tmp_path / "in", 3), tmp_path / "out.png")
+    assert code == 2 and "--model 'seeclear-tiny' has no Semantic Distiller" in err
+    assert os.listdir(tmp_path) == ["in"]
 
 
 def test_nothing_is_left_of_a_failure(model: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,15 +13,9 @@ import torch
 from diffusers.configuration_utils import FrozenDict
 from torch import Tensor
 
-from seeclear.pipelines.streaming import (
-    Clip,
-    FinishedFrames,
-    StreamSettings,
-    StreamState,
-    Tile,
-    crop_tile,
-    stream_clips,
-)
+from seeclear.pipelines.settings import RestorationSettings
+from seeclear.pipelines.streaming import Clip, ClipStream, FinishedFrames, Layout, StreamState
+from seeclear.pipelines.tiles import Tile, crop_tile
 
 SAMPLERS = (None, "markov", "resshift", "ddim")
 
@@ -43,12 +37,12 @@ class NearestRestorer:
 
     def restore_tile(self, clip: Clip, tile: Tile) -> Tensor:
         frames = crop_tile(clip.frames, tile)
-        mean = clip.state.get("mean", torch.full((), 0.5))
+        mean = clip.carried.get("mean", torch.full((), 0.5))
         frames = (1 - self.carry) * frames + self.carry * mean
         return frames.repeat_interleave(self.scale, dim=-1).repeat_interleave(self.scale, dim=-2)
 
     def end_clip(self, clip: Clip) -> dict[str, Tensor]:
-        mean = clip.state.get("mean", torch.full((), 0.5))
+        mean = clip.carried.get("mean", torch.full((), 0.5))
         return {"mean": 0.5 * mean + 0.5 * clip.frames.mean()} if self.carry else {}
 
 
@@ -65,29 +59,29 @@ class Nearest:
         self.restorer = NearestRestorer(carry)
 
     def stream_clips(
-        self,
-        frames: Iterable[Tensor],
-        num_inference_steps: int | None,
-        sampler: str | None,
-        state: StreamState,
-        clip_length: int | None,
-        clip_overlap: int | None,
-        tile: int | tuple[int, int] | None,
-        tile_overlap: int | None,
-        scene_detection: bool,
-        noise: str,
-        seed: int,
+        self, frames: Iterable[Tensor], settings: RestorationSettings, state: StreamState | None = None
     ) -> Iterator[FinishedFrames]:
-        if num_inference_steps is not None and not 1 <= num_inference_steps <= 15:
-            raise ValueError(f"`num_inference_steps` must be from 1 to 15, but was {num_inference_steps}.")
-        if sampler not in SAMPLERS:
-            raise ValueError(f"`sampler` must be one of {SAMPLERS}, but was {sampler!r}.")
-        stream = StreamSettings(clip_length, clip_overlap, tile, tile_overlap, scene_detection)
-        stream.clips(5)
-        sampling = {"num_inference_steps": num_inference_steps, "sampler": sampler, "noise": noise, "seed": seed}
-        self.calls.append({**sampling, **asdict(stream)})
-        finished = stream_clips(self.restorer, (frame[None] for frame in frames), stream, state)
-        return (replace(clip, frames=clip.frames[0]) for clip in finished)
+        steps = settings.num_inference_steps
+        if steps is not None and not 1 <= steps <= 15:
+            raise ValueError(f"`num_inference_steps` must be from 1 to 15, but was {steps}.")
+        if settings.sampler not in SAMPLERS:
+            raise ValueError(f"`sampler` must be one of {SAMPLERS}, but was {settings.sampler!r}.")
+        settings.clips(5)
+        self.calls.append(asdict(settings))
+        return self._restore(frames, settings, state)
+
+    def _restore(
+        self, frames: Iterable[Tensor], settings: RestorationSettings, state: StreamState | None
+    ) -> Iterator[FinishedFrames]:
+        model = self.restorer
+        sizes = (model.scale, model.clip_length, model.clip_overlap, model.reach, model.multiple_of, model.alignment)
+        stream = ClipStream((frame[None] for frame in frames), Layout(*sizes), settings, state)
+        for clip in stream:
+            context = model.begin_clip(clip)
+            for tile in clip.tiles():
+                clip.paste(tile, model.restore_tile(context, tile))
+            finished = stream.finish(clip, model.end_clip(context))
+            yield replace(finished, frames=finished.frames[0])
 
 
 def moving_gradients(num_frames: int, height: int = 24, width: int = 32, first: int = 0) -> np.ndarray:
