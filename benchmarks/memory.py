@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=320, help="of the low-resolution frames, even")
     parser.add_argument("--model", default="seeclear-tiny", help="a shipped model or a folder")
     parser.add_argument("--untrained", action="store_true", help="small networks with random weights instead")
-    parser.add_argument("--memory", help="choose the tile that fits into this, such as 4GB")
+    parser.add_argument("--memory", default="auto", help="choose the tile that fits into this, such as 4GB")
     parser.add_argument("--every", type=int, default=1, help="let the condenser see one tile in so many, for speed")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)

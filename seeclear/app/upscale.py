@@ -25,7 +25,7 @@ from seeclear.app.jobs import (
 )
 from seeclear.app.paths import PathLike, local_path
 from seeclear.app.progress import Bars
-from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
+from seeclear.runtime import choose_device, parse_dtype
 from seeclear.video.images import IMAGE_SUFFIXES
 
 logger = logging.getLogger(__name__)
@@ -190,8 +190,6 @@ def _prepare(settings: UpscaleSettings) -> tuple[Processes, Callable[[], LoadedM
     chosen = choose_device(settings.device)
     processes = join_processes(chosen, settings.device is not None)
     dtype, reason = parse_dtype(settings.dtype, processes.device)
-    if processes.device.type == "cpu":
-        keep_freed_memory()
     if processes.leads:
         logger.info(f"Device {processes.device}, {str(dtype).removeprefix('torch.')}: {reason}.")
     return processes, cache(lambda: LoadedModel.load(settings.model, processes.device, dtype))

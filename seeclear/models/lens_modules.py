@@ -7,27 +7,15 @@ patches of 2x2 pixels, so on H/2 x W/2 positions: a quarter of the queries and a
 lost, since a patch carries all four.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .attention import PixelCrossAttention, WindowSelfAttention, zero_init
+from .attention import PixelCrossAttention, WindowSelfAttention
+from .blocks import in_parts, zero_init
 
 PATCH = 2
-_PART_PIXELS = 2**16
-
-
-def in_parts(call: Callable[..., Tensor], *maps: Tensor) -> Tensor:
-    """`call(*maps)` for a function that sees each image (N, ...) alone: where no gradient is wanted, for so many at a
-    time that layers hand each other what still lies in the processor's cache.
-    """
-    count = max(1, _PART_PIXELS // (maps[0].shape[-2] * maps[0].shape[-1]))
-    if torch.is_grad_enabled() or count >= len(maps[0]):
-        return call(*maps)
-    return torch.cat([call(*part) for part in zip(*(x.split(count) for x in maps), strict=True)])
 
 
 class ToPatches(nn.Module):

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import MobileNetV2Config, MobileNetV2Model
 
-from .attention import sinusoidal_positions, zero_init
+from .attention import sinusoidal_positions
+from .blocks import zero_init
 from .transformer import CrossAttention, SelfAttention
 
 STRIDES = (4, 8, 16, 32)

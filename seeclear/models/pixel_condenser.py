@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from seeclear.loading import FromShipped
 from seeclear.shipped import SCALE
 
-from .attention import ChannelNorm, ChannelSelfAttention, ResidualBlock, WindowSelfAttention, conv_blocks, zero_init
+from .attention import ChannelSelfAttention, WindowSelfAttention
+from .blocks import ChannelNorm, ResidualBlock, conv_blocks, zero_init
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .optical_flow import clip_flow, moved_neighbor

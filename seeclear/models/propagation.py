@@ -15,13 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import conv_blocks, zero_init
+from .blocks import conv_blocks, in_parts, zero_init
 from .lens_modules import (
     PATCH,
     GlobalPerspectiveShifter,
     ImplicitMaskedAlignment,
     InstanceSemanticEmbedding,
-    in_parts,
 )
 from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_places, subpixels, warp
 

@@ -27,14 +27,13 @@ from seeclear.loading import FromShipped
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE
 
-from .attention import conv_blocks, zero_init
+from .blocks import conv_blocks, in_parts, zero_init
 from .lens_modules import (
     PATCH,
     GlobalPerspectiveShifter,
     ImplicitMaskedAlignment,
     InstanceSemanticEmbedding,
     MultiFrameAttention,
-    in_parts,
     sample_maps,
     sampling_matrix,
 )

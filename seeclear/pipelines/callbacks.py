@@ -15,7 +15,7 @@ class StepCallback:
     """A callback with the names of the tensors that it wants.
 
     Args:
-        callback: a function, or a callback of diffusers, which says itself what it wants.
+        callback: a function, or a callback of diffusers, which says itself what it wants; None does nothing.
         names: of tensors; not looked at where the callback says them.
         known: the names that there are.
 
@@ -23,7 +23,7 @@ class StepCallback:
         ValueError: a name that there is not.
     """
 
-    def __init__(self, callback: Callback, names: Sequence[str], known: Sequence[str]) -> None:
+    def __init__(self, callback: Callback | None, names: Sequence[str], known: Sequence[str]) -> None:
         if isinstance(callback, PipelineCallback | MultiPipelineCallbacks):
             names = callback.tensor_inputs
         unknown = [name for name in names if name not in known]
@@ -35,7 +35,7 @@ class StepCallback:
         self,
         pipeline: object,
         i: int,
-        t: int,
+        t: Tensor,
         latents: Tensor,
         estimate: Tensor,
         step: Callable[[Tensor], tuple[Tensor, Tensor]],
@@ -50,8 +50,10 @@ class StepCallback:
         Raises:
             ValueError: the callback returned no dictionary.
         """
+        if self._callback is None:
+            return latents, estimate
         values = {"latents": latents, "pred_original_sample": estimate}
-        returned = self._callback(pipeline, i, t, {name: values[name] for name in self._names})
+        returned = self._callback(pipeline, i, int(t), {name: values[name] for name in self._names})
         if not isinstance(returned, dict):
             raise ValueError(
                 f"`callback_on_step_end` returned {returned!r}; it must return a dictionary of tensors to go on with"

@@ -47,7 +47,7 @@ class _Run:
     scheduler: BlurringResShiftScheduler
     prior: ModelMixin | Prior | None
     vocabulary: Tensor | None
-    callback: StepCallback | None
+    callback: StepCallback
     flow: SharedFlow
     prior_flow: SharedFlow | None
     noise: VideoNoise
@@ -309,8 +309,7 @@ class SeeClearPipeline(ShippedPipeline):
                 scheduler.step, timestep=t, sample=latents, low_res=y, variance_noise=drawn, return_dict=False
             )
             latents, estimate = step(output.sample.float())
-            if run.callback is not None:
-                latents, estimate = run.callback(self, i, int(t), latents, estimate, step)
+            latents, estimate = run.callback(self, i, t, latents, estimate, step)
             run.report()
         return latents
 
@@ -384,7 +383,7 @@ class SeeClearPipeline(ShippedPipeline):
         callback_inputs: Sequence[str] = (),
     ) -> _Run:
         """Checks all that a call was given and prepares the networks."""
-        wrapped = None if callback is None else StepCallback(callback, callback_inputs, self._callback_tensor_inputs)
+        wrapped = StepCallback(callback, callback_inputs, self._callback_tensor_inputs)
         settings.clips(self.config.clip_length, self.config.clip_overlap)  # raises where the overlap does not fit
         prior = self.prior if prior is None else prior
         check_prior(prior, self.pixel_condenser, self.semantic_distiller)

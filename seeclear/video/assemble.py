@@ -26,12 +26,13 @@ from seeclear.video.copying import SourceStreams
 from seeclear.video.drafts import Draft
 from seeclear.video.encode import PART_TIME_BASE
 from seeclear.video.gif import write_gif
-from seeclear.video.image_metadata import kept_chunks
+from seeclear.video.image_metadata import read_metadata
 from seeclear.video.images import is_image
 from seeclear.video.matroska import complete_track
 from seeclear.video.mp4 import set_display_matrix
 from seeclear.video.png import with_chunks
 from seeclear.video.properties import VideoProperties
+from seeclear.video.stills import encode_still, still_format
 from seeclear.video.streams import FORMATS, png_names
 
 # Tags that MP4 has places of its own for; any other one needs the list of free keys, which fewer players read.
@@ -279,8 +280,9 @@ def _assemble_images(
         for archive, entry in _entries(parts):
             if place < len(images):
                 target = draft.path / images[place] if images[place] else draft.path
-                chunks = kept_chunks(originals[place]) if place < len(originals) else []
-                target.write_bytes(with_chunks(archive.read(entry), chunks))
+                chunks = read_metadata(originals[place]).as_chunks() if place < len(originals) else []
+                png = with_chunks(archive.read(entry), chunks)
+                target.write_bytes(png if still_format(path) is None else encode_still(png, path))
             place += 1
         if place != len(images) or place != len(times):
             raise ValueError(f"{path}: there are {place} frames for {len(images)} `names` and {len(times)} `times`.")

@@ -12,7 +12,7 @@ import torch
 from seeclear.video.color import FULL_RANGE, LIMITED_RANGE, MATRICES, UNSPECIFIED, default_matrix
 from seeclear.video.layouts import choose_layout, is_rgb, layout_notes
 from seeclear.video.properties import Kind, PixelLayout, VideoProperties
-from seeclear.video.stills import STILL_FORMATS, still_format
+from seeclear.video.stills import STILL_FORMATS, keeps_colors_of, still_format
 
 _X264_PRESETS = (
     "ultrafast",
@@ -93,6 +93,9 @@ LARGE_FRAME = 3840 * 2160
 _LARGE_FRAME_LOOKAHEAD = 6
 _THREADS = 4
 
+# Primaries and transfer by the numbers of ISO/IEC 23091-2: none, BT.709, sRGB.
+_LIKE_SRGB = ((2, 2), (1, 1), (1, 13))
+
 PNG_FORMATS = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "ya8", "gray16be", "ya16be")
 GIF_FORMATS = ("rgb24", "rgba")
 
@@ -136,9 +139,9 @@ def output_kind(path: Path) -> Kind:
     )
 
 
-def keeps_colors(path: Path) -> bool:
+def keeps_colors(path: Path, source: Path) -> bool:
     """Whether an output is of images, which name the same colours for their numbers as those they are made from."""
-    return output_kind(path) in ("folder", "image")
+    return output_kind(path) in ("folder", "image") and (still_format(path) is None or keeps_colors_of(source))
 
 
 def output_properties(
@@ -202,7 +205,7 @@ def output_properties(
         color_range=color_range if layout.is_yuv or layout.is_grey else FULL_RANGE,
         matrix=matrix,
         loop=None,
-        notes=tuple(_notes(source, path) + layout_notes(path, source, layout, size, lossless)),
+        notes=tuple(_notes(source, path) + layout_notes(path, name, source, layout, size, lossless)),
     )
 
 
@@ -346,18 +349,25 @@ def _image_properties(
         color_range=FULL_RANGE,
         matrix=UNSPECIFIED if layout.is_grey else 0,
         loop=source.loop if source.kind == "gif" else 0,
-        notes=tuple(_notes(source, path) if kind == "gif" else []),
+        notes=tuple(_notes(source, path) if kind == "gif" or still is not None else []),
     )
 
 
 def _notes(source: VideoProperties, path: Path) -> list[str]:
-    """What a video or a GIF does not keep of images."""
+    """What an output other than PNG does not keep of images."""
     notes = []
-    if source.image_colors is not None:
-        notes.append(f"{path}: colours are not those that {source.path} names ({source.image_colors}).")
-    if source.image_metadata:
-        notes.append(f"{path}: {', '.join(source.image_metadata)} of the images cannot be kept; images can keep it.")
-    if source.fps_is_assumed and source.num_frames != 1:
+    colors, metadata = source.image_colors, source.image_metadata
+    still = still_format(path)
+    if still is not None:
+        colors = tuple(name for name in colors if not name.startswith("ICC profile"))
+        metadata = tuple(name for name in metadata if name not in still.kept)
+        if source.codec == "images" and (source.primaries, source.transfer) not in _LIKE_SRGB:
+            colors += ("cICP",)
+    if colors:
+        notes.append(f"{path}: colours are not those that {source.path} names ({', '.join(colors)}).")
+    if metadata:
+        notes.append(f"{path}: {', '.join(metadata)} of the images cannot be kept; .png can.")
+    if output_kind(path) != "image" and source.fps_is_assumed and source.num_frames != 1:
         notes.append(
             f"{path}: {source.path} does not say how many frames there are per second; {source.fps} are taken."
         )

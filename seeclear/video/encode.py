@@ -26,7 +26,6 @@ from seeclear.video.codecs import EncodeSettings, encoder_options, encoder_threa
 from seeclear.video.drafts import Draft
 from seeclear.video.pixels import as_floats, make_frame
 from seeclear.video.properties import VideoProperties
-from seeclear.video.stills import encode_still, still_format
 
 # Units of time in a part: a frame's time stamp is its number.
 PART_TIME_BASE = Fraction(1, 1000)
@@ -185,14 +184,13 @@ class _VideoSink:
 
 
 class _ImageSink:
-    """Images in a ZIP archive, in order: PNG, JPEG or WebP, or GIF of one frame each."""
+    """Images in a ZIP archive, in order: PNG, or GIF of one frame each."""
 
     def __init__(self, path: Path, properties: VideoProperties) -> None:
         self._properties = properties
         self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
         self._encoder: av.VideoCodecContext | None = None
-        self._is_still = properties.kind == "image" and still_format(cast(Path, properties.path)) is not None
-        if properties.kind != "gif" and not self._is_still:
+        if properties.kind != "gif":
             self._encoder = av.CodecContext.create("png", "w")
             self._encoder.width, self._encoder.height = properties.width, properties.height
             self._encoder.pix_fmt = properties.pix_fmt
@@ -200,9 +198,7 @@ class _ImageSink:
             self._encoder.thread_count = 1
 
     def write(self, rgb: np.ndarray, alpha: np.ndarray | None, index: int) -> None:
-        if self._is_still:
-            data = encode_still(rgb, alpha, self._properties)
-        elif self._encoder is None:
+        if self._encoder is None:
             opacity = as_floats(alpha) if alpha is not None and self._properties.has_alpha else None
             data = gif_of_frame(as_floats(rgb), opacity)
         else:

@@ -20,7 +20,7 @@ from seeclear.video.png import Chunk, read_chunks
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B")
 
-_MAY_BE_SEVERAL = (b"tEXt", b"zTXt", b"iTXt")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOR_CHUNKS = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 
 # Tags of EXIF 3.0 and TIFF that say something of the picture and nothing of how it is stored: description, maker,
@@ -31,6 +31,9 @@ _TAGS = (270, 271, 272, 305, 306, 315, 316, 33432, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9
 _LISTS = (0x8769, 0x8825)
 _ORIENTATION = 0x0112
 _STORED = (0xA002, 0xA003, 0x9101, 0x9102, 0x927C, 0xA005)
+
+LARGEST_IN_JPEG = 65502
+"""Bytes of EXIF or XMP that a JPEG holds in one piece."""
 
 _XMP = b"XML:com.adobe.xmp"
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>))[2-8]""")
@@ -100,49 +103,67 @@ def read_exif(image: Image.Image) -> Exif:
     return Exif(turn if turn in range(1, 9) else 1, data, not damage)
 
 
-def names_of_metadata(image: Image.Image, path: Path, exif: Exif) -> tuple[str, ...]:
-    """Names of what `kept_chunks` keeps beside the colours."""
-    names = {b"eXIf": "EXIF", b"tEXt": "text", b"zTXt": "text", b"iTXt": "text"}
-    found = [
-        "XMP" if kind == b"iTXt" and data.startswith(_XMP) else names[kind]
-        for kind, data in _metadata(image, path, exif)
-    ]
-    return tuple(dict.fromkeys(found))
+@dataclass(frozen=True)
+class ImageMetadata:
+    """What an image made from another one keeps of it; the turn that EXIF and XMP ask for is carried out."""
 
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    comment: bytes | None = None
+    """Of a JPEG."""
+    chunks: tuple[Chunk, ...] = ()
+    """Colours and texts of a PNG, as they are."""
 
-def kept_chunks(path: Path) -> list[Chunk]:
-    """The chunks that a PNG gets of the image from which it is made, but for the turn, which is carried out."""
-    with Image.open(path, formats=FORMATS) as image:
-        exif = read_exif(image)
-        colors: list[Chunk] = []
-        if image.format == "PNG":
-            colors = [(kind, data) for kind, data in read_chunks(path) if kind in _COLOR_CHUNKS]
-        named = read_colors(image, path)
-        if named.icc is not None and named.can_be_kept:
-            colors = [item for item in colors if item[0] != b"sRGB"]
-            colors.append((b"iCCP", b"ICC profile\x00\x00" + zlib.compress(named.icc)))
-        return colors + _metadata(image, path, exif)
-
-
-def _metadata(image: Image.Image, path: Path, exif: Exif) -> list[Chunk]:
-    """EXIF, XMP and texts as chunks of PNG."""
-    chunks: list[Chunk] = []
-    if exif.kept is not None:
-        chunks.append((b"eXIf", exif.kept))
-    if image.format == "PNG":
-        texts = [item for item in read_chunks(path) if item[0] in _MAY_BE_SEVERAL]
-        return chunks + [
-            (kind, _upright(data) if data.startswith(_XMP) else data)
-            for kind, data in texts
-            if not data.startswith(_RAW_PROFILE)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what there is beside the colours."""
+        texts = any(kind in _TEXTS for kind, _ in self.chunks)
+        found = [
+            name if len(data) <= LARGEST_IN_JPEG else f"large {name}"
+            for name, data in (("EXIF", self.exif), ("XMP", self.xmp), ("comment", self.comment))
+            if data is not None
         ]
-    xmp = image.info.get("xmp")
-    if isinstance(xmp, bytes):
-        chunks.append((b"iTXt", _XMP + bytes(5) + _upright(xmp)))
-    comment = image.info.get("comment")
-    if isinstance(comment, bytes) and b"\x00" not in comment:
-        chunks.append((b"tEXt", b"Comment\x00" + comment))
-    return chunks
+        return tuple(found + ["text"] * texts)
+
+    def as_chunks(self) -> list[Chunk]:
+        """All of it for a PNG."""
+        chunks = list(self.chunks)
+        if self.icc is not None:
+            chunks = [item for item in chunks if item[0] != b"sRGB"]
+            chunks.append((b"iCCP", b"ICC profile\x00\x00" + zlib.compress(self.icc)))
+        if self.exif is not None:
+            chunks.append((b"eXIf", self.exif))
+        if self.xmp is not None:
+            chunks.append((b"iTXt", _XMP + bytes(5) + self.xmp))
+        if self.comment is not None:
+            chunks.append((b"tEXt", b"Comment\x00" + self.comment))
+        return chunks
+
+
+def read_metadata(path: Path) -> ImageMetadata:
+    """What another image keeps of the one in a file."""
+    with Image.open(path, formats=FORMATS) as image:
+        return metadata_of(image, path, read_exif(image))
+
+
+def metadata_of(image: Image.Image, path: Path, exif: Exif) -> ImageMetadata:
+    """The same of an image that was opened."""
+    colors = read_colors(image, path)
+    icc = colors.icc if colors.can_be_kept else None
+    xmp, comment = image.info.get("xmp"), image.info.get("comment")
+    chunks: list[Chunk] = []
+    if image.format == "PNG":
+        texts = [item for item in read_chunks(path) if item[0] in (*_COLOR_CHUNKS, *_TEXTS)]
+        xmp = next((data[len(_XMP) + 5 :] for _, data in texts if data.startswith(_XMP + bytes(5))), None)
+        chunks = [item for item in texts if not item[1].startswith((_XMP + bytes(5), _RAW_PROFILE))]
+    return ImageMetadata(
+        icc,
+        exif.kept,
+        _upright(xmp) if isinstance(xmp, bytes) else None,
+        comment if isinstance(comment, bytes) and b"\x00" not in comment else None,
+        tuple(chunks),
+    )
 
 
 def _upright(xmp: bytes) -> bytes:

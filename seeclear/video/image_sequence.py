@@ -77,7 +77,7 @@ class ImageSequence:
             num_frames=len(files),
             primaries=primaries,
             transfer=transfer,
-            image_colors=", ".join(sorted(stored)) if stored and not srgb else None,
+            image_colors=() if srgb else tuple(sorted(stored)),
             image_metadata=tuple(dict.fromkeys(name for info in infos for name in info.metadata)),
             notes=tuple(_notes(path, files, infos, srgb)),
         )

@@ -18,7 +18,7 @@ from seeclear.video.image_colors import ImageColors, image_to_srgb
 from seeclear.video.image_metadata import (
     FORMATS,
     GREY_MODES,
-    names_of_metadata,
+    metadata_of,
     profile_fits,
     read_colors,
     read_exif,
@@ -129,7 +129,7 @@ def image_info(path: Path) -> ImageInfo:
             colors.name,
             not colors.can_be_kept and colors.name is not None,
             colors.code_points,
-            names_of_metadata(image, path, exif),
+            metadata_of(image, path, exif).names,
             tuple(notes),
         )
 

@@ -74,7 +74,7 @@ def open_frames(video: VideoInput | Iterable[Frame]) -> Iterator[Frame]:
 
 
 def _frames_of_file(path: str | os.PathLike[str]) -> Iterator[Frame]:
-    with VideoReader(path) as reader:
+    with VideoReader(path, srgb=True) as reader:
         if reader.properties.has_alpha:
             raise ValueError(f"{reader.path}: images must be opaque, but there are transparent pixels.")
         for frame in reader.frames():

@@ -72,12 +72,11 @@ def choose_layout(
 
 
 def layout_notes(
-    path: Path, source: VideoProperties, layout: PixelLayout, size: tuple[int, int], lossless: bool
+    path: Path, name: str, source: VideoProperties, layout: PixelLayout, size: tuple[int, int], lossless: bool
 ) -> list[str]:
     """What a user should know of the pixel format of a video."""
     notes = []
-    chroma = _chroma(source)
-    fewer = layout.chroma not in (None, "444") and chroma == "444" and not source.is_grey
+    fewer = layout.chroma not in (None, "444") and _chroma(source) == "444"
     if fewer and (lossless or source.kind == "video"):
         kind = "RGB" if is_rgb(source) else "4:4:4"
         notes.append(
@@ -85,7 +84,7 @@ def layout_notes(
             "`pix_fmt` or `codec` (ffv1) keeps all."
         )
     odd = size[0] % 2 or size[1] % 2
-    if odd and layout.chroma == "444" and chroma != "444":
+    if odd and layout.chroma == "444" and _wanted_chroma(name, source, lossless) != "444":
         notes.append(
             f"{path}: {size[1]}x{size[0]} has an odd side, so that the video becomes {layout.name}, which many phones "
             "and browsers do not play."
@@ -117,9 +116,7 @@ def _candidates(name: str, encoder: str, source: VideoProperties, size: tuple[in
     if name == "ffv1" and is_rgb(source):
         found += ["bgra" if alpha else "bgr0"] if source.bit_depth == 8 else []
         found += [_with_depth(f"gbr{alpha}p", bits) for bits in (9, 10, 12, 14, 16) if bits >= source.bit_depth]
-    chroma = _chroma(source)
-    if chroma == "444" and is_rgb(source) and not (lossless or name == "prores"):
-        chroma = "420"
+    chroma = _wanted_chroma(name, source, lossless)
     chromas = [chroma, "420", "422", "444"]
     if encoder in _NEED_EVEN and (size[0] % 2 or size[1] % 2):
         chromas = [chroma, "444"] if chroma == "422" and not size[1] % 2 else ["444"]
@@ -128,6 +125,13 @@ def _candidates(name: str, encoder: str, source: VideoProperties, size: tuple[in
 
 def _with_depth(pix_fmt: str, bits: int) -> str:
     return pix_fmt if bits == 8 else f"{pix_fmt}{bits}le"
+
+
+def _wanted_chroma(name: str, source: VideoProperties, lossless: bool) -> str:
+    """How an output is to sample colour if its sides admit it: as the source, but RGB as players ask for it."""
+    if is_rgb(source) and not (lossless or name == "prores"):
+        return "420"
+    return _chroma(source)
 
 
 def _chroma(source: VideoProperties) -> str:

@@ -141,7 +141,7 @@ class VideoProperties:
     """What the frames carry that no output gets, such as "mastering display"."""
     loop: int | None = None
     """Of a GIF, how often it is repeated, 0 for without end; None: it is shown once, or is no GIF."""
-    image_colors: str | None = None
+    image_colors: tuple[str, ...] = ()
     """What images name for their numbers where that is not sRGB, such as "ICC profile Display P3"; they are as stored
     then, and only images made from them name the same."""
     image_metadata: tuple[str, ...] = ()

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from seeclear.video.pixels import make_frame
-from seeclear.video.properties import VideoProperties
+from seeclear.video.image_metadata import FORMATS, LARGEST_IN_JPEG, read_colors
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,8 @@ class StillFormat:
     """In pixels."""
     options: dict[str, Any]
     """For Pillow."""
+    kept: tuple[str, ...]
+    """Names of what it keeps of an image that it is made from, see `ImageMetadata.names`."""
 
     def pix_fmt(self, is_grey: bool, has_alpha: bool) -> str:
         """The nearest that it holds."""
@@ -35,8 +35,16 @@ class StillFormat:
 
 
 # Chroma is kept in full: what was upscaled is not to be spoilt.
-_JPEG = StillFormat("JPEG", ("rgb24", "gray"), 65500, {"quality": 95, "subsampling": 0, "optimize": True})
-_WEBP = StillFormat("WEBP", ("rgb24", "rgba"), 16383, {"quality": 95, "method": 4, "exact": True})
+_JPEG = StillFormat(
+    "JPEG", ("rgb24", "gray"), 65500, {"quality": 95, "subsampling": 0, "optimize": True}, ("EXIF", "XMP", "comment")
+)
+_WEBP = StillFormat(
+    "WEBP",
+    ("rgb24", "rgba"),
+    16383,
+    {"quality": 95, "method": 4, "exact": True},
+    ("EXIF", "large EXIF", "XMP", "large XMP"),
+)
 STILL_FORMATS = {".jpg": _JPEG, ".jpeg": _JPEG, ".webp": _WEBP}
 """By their endings."""
 
@@ -46,17 +54,29 @@ def still_format(path: Path) -> StillFormat | None:
     return STILL_FORMATS.get(path.suffix.lower())
 
 
-def encode_still(rgb: np.ndarray, alpha: np.ndarray | None, properties: VideoProperties) -> bytes:
-    """A file's content.
-
-    Args:
-        rgb: (H, W, 3), float32 in [0, 1] or uint16 with 65535 for 1.
-        alpha: likewise (H, W), or None where the image is opaque.
-        properties: of the output, whose path has the ending.
-    """
-    assert properties.path is not None
-    chosen = STILL_FORMATS[properties.path.suffix.lower()]
-    pixels = make_frame(rgb, alpha, properties).to_ndarray()
+def encode_still(png: bytes, path: Path) -> bytes:
+    """The content of a file of that ending: pixels, ICC profile, EXIF, XMP and comment of a PNG of 8 bits."""
+    chosen = STILL_FORMATS[path.suffix.lower()]
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, chosen.name, **chosen.options)
+    with Image.open(io.BytesIO(png)) as image:
+        image.load()
+        kept = {"icc_profile": image.info.get("icc_profile"), "exif": image.getexif().tobytes()}
+        kept |= {"xmp": image.info.get("xmp"), "comment": image.info.get("Comment")}
+        if chosen is _JPEG:
+            kept |= {name: None for name in ("exif", "xmp") if len(kept[name] or b"") > LARGEST_IN_JPEG}
+            xmp = kept.pop("xmp")
+            if xmp is not None:  # Pillow writes it from version 11 on
+                segment = b"http://ns.adobe.com/xap/1.0/\x00" + xmp
+                kept["extra"] = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
+        image.save(buffer, chosen.name, **chosen.options, **{name: value for name, value in kept.items() if value})
     return buffer.getvalue()
+
+
+def keeps_colors_of(source: Path) -> bool:
+    """Whether the colours that an image names can be named in JPEG and WebP as well: by an ICC profile alone."""
+    try:
+        with Image.open(source, formats=FORMATS) as image:
+            colors = read_colors(image, source)
+    except Exception:  # no image, or one that Pillow cannot read: who opens it says what is wrong
+        return True
+    return colors.icc is not None or colors.name is None

@@ -76,9 +76,9 @@ def check_output(
     if kind == "folder" and source.path is not None and source.kind == "folder":
         png_names(list_images(source.path))
     if kind == "image" and source.num_frames != 1:
-        count = "more than one" if source.num_frames is None else source.num_frames
+        count = "may have more" if source.num_frames is None else f"has {source.num_frames}"
         raise ValueError(
-            f"{path}: an image holds one frame, but {source.path} has {count}; for a video name a folder, without an "
+            f"{path}: an image holds one frame, but {source.path} {count}; for a video name a folder, without an "
             "ending."
         )
     notes = [*source.notes, *properties.notes]

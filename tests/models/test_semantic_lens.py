@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seeclear.models import LENS_PRESETS, SemanticLens, build_lens_components, lens_modules
+from seeclear.models import LENS_PRESETS, SemanticLens, blocks, build_lens_components
 from seeclear.models.lens_modules import ImplicitMaskedAlignment, sample_maps, sampling_matrix
 from seeclear.models.optical_flow import flow_to_neighbor, moved_neighbor, subpixels, warp
 from seeclear.resize import imresize
@@ -120,7 +120,7 @@ def test_frames_seen_in_parts_are_the_same(
     lens = randomize(SemanticLens(**SMALL, motion_compensation=True)).eval()
     inputs = _inputs(1, 5)
     whole = lens(**inputs).sample
-    monkeypatch.setattr(lens_modules, "_PART_PIXELS", pixels)
+    monkeypatch.setattr(blocks, "_PART_PIXELS", pixels)
     torch.testing.assert_close(lens(**inputs).sample, whole, rtol=1e-4, atol=1e-4)
 
 

@@ -121,7 +121,7 @@ def test_colours(given: VideoProperties, size: tuple[int, int], matrix: int, col
         ("frames", {"codec": "h264"}, "frames: `codec` must be left out for images, but was 'h264'"),
         ("frames", {"pix_fmt": "yuv420p"}, "`pix_fmt` must be one of rgb24, .*, but was 'yuv420p'"),
         ("a.gif", {"crf": 3}, "`crf` must be left out for images"),
-        ("a.jpg", {}, r"a\.jpg: the ending of an output must be one of \.mp4, \.mov"),
+        ("a.bmp", {}, r"a\.bmp: the ending of an output must be one of \.mp4, \.mov"),
     ],
 )
 def test_settings_that_do_not_go_together(target: str, settings: dict, message: str) -> None:

@@ -19,9 +19,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from seeclear.video import VideoReader, check_output, output_properties
 from seeclear.video.image_colors import ImageColors, linear_to_srgb
-from seeclear.video.image_metadata import kept_chunks
 from seeclear.video.inputs import read_input
-from seeclear.video.png import encode_chunk, read_chunks, with_chunks
+from seeclear.video.png import read_chunks, with_chunks
 
 Upscale = Callable[..., Any]
 
@@ -336,6 +335,41 @@ def test_xmp_and_comments(tmp_path: Path, upscale: Upscale) -> None:
     assert second.info["Comment"] == "a comment"
 
 
+@pytest.mark.parametrize("target", ["out.jpg", "out.webp", "out.JPEG"])
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
+def test_jpeg_and_webp_keep_what_png_keeps(tmp_path: Path, upscale: Upscale, form: str, target: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6" dc:title="A name"/></x:xmpmeta>'
+    extra: dict[str, Any] = {"xmp": xmp} if form == "WEBP" else {}
+    if form == "PNG":
+        extra["pnginfo"] = png_with((b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + xmp))
+    if form == "JPEG":
+        segment = b"http://ns.adobe.com/xap/1.0/\0" + xmp
+        extra["extra"] = b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment
+    source = save(tmp_path / "in.image", form, icc_profile=P3, exif=exif(), **extra)
+    upscale(source, tmp_path / target, parts=1, scale=2)
+    with Image.open(tmp_path / target) as image, VideoReader(tmp_path / target) as reader:
+        assert image.info["icc_profile"] == P3
+        assert image.getexif()[0x0110] == "Camera 1" and image.getexif().get(0x0112, 1) == 1
+        assert image.info["xmp"].strip(b"\0") == xmp.replace(b'"6"', b'"1"')
+        assert image.size == (24, 32) == (reader.width, reader.height)
+    with VideoReader(source) as reader:
+        assert check_output(tmp_path / "new.webp", reader.properties, size=(32, 24)) == []
+
+
+def test_jpeg_cannot_keep_all_of_a_png(tmp_path: Path, upscale: Upscale) -> None:
+    xmp = b"XML:com.adobe.xmp" + bytes(5) + b"<x/>" + b" " * 70000
+    chunks = ((b"gAMA", struct.pack(">I", 100000)), (b"tEXt", b"a\0b"), (b"iTXt", xmp))
+    source = save(tmp_path / "a.png", pnginfo=png_with(*chunks))
+    with VideoReader(source) as reader:
+        first, second = output_properties(reader.properties, "out.jpg", (12, 16)).notes
+        (only,) = output_properties(reader.properties, "out.webp", (12, 16)).notes[1:]
+    assert first.startswith("out.jpg: colours are not those that") and "gamma 1" in first
+    assert second == "out.jpg: large XMP, text of the images cannot be kept; .png can."
+    assert only == "out.webp: text of the images cannot be kept; .png can."
+    upscale(source, tmp_path / "out.jpg", parts=1, scale=1)
+    assert "xmp" not in Image.open(tmp_path / "out.jpg").info
+
+
 @pytest.mark.parametrize("data", [b"XXjunk", b"II*\0\x08\0\0\0\x01\0\x0f\x01\x02\0\xff\0\0\0\xff\xff\0\0"])
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_damaged_exif_is_noted_and_does_no_harm(tmp_path: Path, upscale: Upscale, data: bytes) -> None:
@@ -345,31 +379,3 @@ def test_damaged_exif_is_noted_and_does_no_harm(tmp_path: Path, upscale: Upscale
         np.testing.assert_array_equal(next(iter(reader)), PIXELS)
     upscale(source, tmp_path / "out.png", parts=1, scale=1)
     assert "exif" not in Image.open(tmp_path / "out.png").info
-
-
-# Chunks
-
-
-def test_chunks_by_hand(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png", pnginfo=png_with((b"gAMA", struct.pack(">I", 45455))))
-    data = path.read_bytes()
-    new = with_chunks(data, [(b"gAMA", bytes(4)), (b"tEXt", b"a\0b"), (b"tEXt", b"c\0d"), (b"cICP", bytes(4))])
-    path.write_bytes(new)
-    kinds = [kind for kind, _ in read_chunks(path)]
-    assert kinds == [b"IHDR", b"tEXt", b"tEXt", b"cICP", b"gAMA"]
-    assert dict(read_chunks(path))[b"gAMA"] == struct.pack(">I", 45455)  # the one that is there stays
-    np.testing.assert_array_equal(np.asarray(Image.open(path)), PIXELS)
-    assert encode_chunk(b"IEND", b"") == bytes.fromhex("0000000049454e44ae426082")
-
-
-def test_damaged_chunks_are_not_kept(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png", pnginfo=png_with((b"tEXt", b"a\0b"), (b"gAMA", struct.pack(">I", 100000))))
-    data = bytearray(path.read_bytes())
-    place = data.index(b"tEXta") + 4
-    data[place] ^= 1
-    path.write_bytes(data)
-    assert [kind for kind, _ in read_chunks(path)][:1] == [b"IHDR"]
-    assert not [kind for kind, _ in read_chunks(path) if kind == b"tEXt"]
-    (tmp_path / "none").write_bytes(b"nothing of the kind")
-    assert read_chunks(tmp_path / "none") == []
-    assert kept_chunks(save(tmp_path / "b.png")) == []

@@ -164,9 +164,10 @@ def test_sides_that_were_asked_for_stay() -> None:
     for which, expected in free.items():
         properties = fitted_output(plain(), "a.webm", (23, 31), None, which)
         assert (properties.height, properties.width) == expected
-    properties = fitted_output(plain(), "a.mp4", (24, 31), None, (True, False))
-    assert properties.pix_fmt == "yuv444p"
-    assert "31x24 has an odd side, so that the video becomes yuv444p" in properties.notes[0]
+    for source in (plain(), plain("bgra"), plain("rgb24", codec="images", kind="image", num_frames=1)):
+        properties = fitted_output(source, "a.mp4", (24, 31), None, (True, False))
+        assert properties.pix_fmt == "yuv444p"
+        assert "31x24 has an odd side, so that the video becomes yuv444p" in properties.notes[0]
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.mov"])

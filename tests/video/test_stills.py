@@ -1,18 +1,21 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""JPEG and WebP: what they hold, and that coding them cannot be seen."""
+"""JPEG and WebP: what they hold, that coding them cannot be seen, and what they keep beside the pixels."""
 
-import io
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
-from seeclear.video.codecs import EncodeSettings, output_kind, output_properties
+from seeclear.video.codecs import EncodeSettings, keeps_colors, output_kind, output_properties
 from seeclear.video.properties import VideoProperties
-from seeclear.video.stills import encode_still
+
+Upscale = Callable[..., tuple[list[np.ndarray], VideoProperties]]
 
 SOURCE = VideoProperties(
     path=None,
@@ -29,31 +32,38 @@ SOURCE = VideoProperties(
 )
 
 
+def picture(channels: int) -> Image.Image:
+    """16x12, smooth: L, LA, RGB or RGBA."""
+    y, x = np.mgrid[:12, :16]
+    planes = [40 + 12 * x, 250 - 15 * y, 90 + 5 * x + 4 * y][: 1 if channels < 3 else 3]
+    planes += [20 * y] * (channels in (2, 4))
+    return Image.fromarray(np.stack(planes, axis=-1).astype(np.uint8).squeeze())
+
+
 @pytest.mark.parametrize(
-    ("name", "grey", "alpha", "bits", "pix_fmt", "mode"),
+    ("name", "channels", "mode"),
     [
-        ("a.jpg", False, False, 8, "rgb24", "RGB"),
-        ("a.JPEG", True, False, 16, "gray", "L"),
-        ("a.jpg", False, True, 8, "rgb24", "RGB"),
-        ("a.jpg", True, True, 8, "gray", "L"),
-        ("a.webp", False, True, 16, "rgba", "RGBA"),
-        ("a.webp", True, False, 8, "rgb24", "RGB"),
-        ("a.webp", True, True, 8, "rgba", "RGBA"),
+        ("a.jpg", 3, "RGB"),
+        ("a.JPEG", 1, "L"),
+        ("a.jpg", 4, "RGB"),
+        ("a.jpg", 2, "L"),
+        ("a.webp", 4, "RGBA"),
+        ("a.webp", 3, "RGB"),
+        ("a.webp", 1, "RGB"),
+        ("a.webp", 2, "RGBA"),
     ],
 )
-def test_kinds(name: str, grey: bool, alpha: bool, bits: int, pix_fmt: str, mode: str) -> None:
-    source = replace(SOURCE, is_grey=grey, has_alpha=alpha, bit_depth=bits)
-    properties = output_properties(source, Path(name), (12, 16))
-    assert output_kind(Path(name)) == properties.kind == "image"
-    assert (properties.pix_fmt, properties.bit_depth) == (pix_fmt, 8)
-    y, x = np.mgrid[:12, :16].astype(np.float32)
-    rgb = np.stack([x / 16, x / 16 if grey else y / 12, x / 16 if grey else (x + y) / 28], axis=-1)
-    opacity = y / 12
-    with Image.open(io.BytesIO(encode_still(rgb, opacity if alpha else None, properties))) as image:
-        assert (image.mode, image.size) == (mode, (16, 12))
+def test_kinds(tmp_path: Path, upscale: Upscale, name: str, channels: int, mode: str) -> None:
+    source = tmp_path / "in.png"
+    picture(channels).save(source)
+    _, properties = upscale(source, tmp_path / name, parts=1)
+    assert output_kind(tmp_path / name) == properties.kind == "image" and properties.bit_depth == 8
+    with Image.open(tmp_path / name) as image:
+        assert (image.format, image.mode, image.size) == ("WEBP" if "webp" in name else "JPEG", mode, (64, 48))
         seen = np.asarray(image.convert("RGBA")).astype(float)
-    assert np.abs(seen[..., :3] - 255 * rgb).mean() < 3
-    assert np.abs(seen[..., 3] - (255 * opacity if mode == "RGBA" and alpha else 255)).max() < 1
+    expected = np.asarray(picture(channels).convert("RGBA")).astype(float).repeat(4, 0).repeat(4, 1)
+    assert np.abs(seen[..., :3] - expected[..., :3]).mean() < 2
+    assert np.abs(seen[..., 3] - (expected[..., 3] if mode == "RGBA" else 255)).max() < 1
 
 
 def test_limits() -> None:
@@ -63,3 +73,34 @@ def test_limits() -> None:
             output_properties(SOURCE, Path(name), (side + 1, 1))
     with pytest.raises(ValueError, match="`pix_fmt` must be one of rgb24, gray, but was 'rgba'"):
         output_properties(SOURCE, Path("a.jpg"), (12, 16), EncodeSettings(pix_fmt="rgba"))
+    deep = output_properties(replace(SOURCE, bit_depth=16, pix_fmt="rgb48be"), Path("a.jpg"), (12, 16))
+    assert (deep.bit_depth, deep.pix_fmt) == (8, "rgb24")
+
+
+@pytest.mark.parametrize("source", ["in.jpg", "in.webp", "in.png"])
+@pytest.mark.parametrize("target", ["out.jpg", "out.webp"])
+def test_what_a_photograph_carries_is_kept(tmp_path: Path, upscale: Upscale, source: str, target: str) -> None:
+    """When and by whom it was taken, and its colours; the turn is carried out."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x0132] = 6, "Maker", "2024:05:01 10:00:00"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture(3).save(tmp_path / source, exif=exif, icc_profile=profile)
+    upscale(tmp_path / source, tmp_path / target, parts=1)
+    with Image.open(tmp_path / target) as image:
+        assert image.size == (48, 64)
+        found = image.getexif()
+        assert (found.get(0x0112, 1), found[0x010F], found[0x0132]) == (1, "Maker", "2024:05:01 10:00:00")
+        assert image.info["icc_profile"] == profile
+
+
+def test_colours_that_only_png_can_name_become_srgb(tmp_path: Path) -> None:
+    light = PngInfo()
+    light.add(b"gAMA", (100000).to_bytes(4, "big"))
+    picture(3).save(tmp_path / "light.png", pnginfo=light)
+    profile: Any = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture(3).save(tmp_path / "icc.png", icc_profile=profile)
+    picture(3).save(tmp_path / "plain.png")
+    for name, kept in (("light", False), ("icc", True), ("plain", True), ("absent", True)):
+        assert keeps_colors(Path("out.jpg"), tmp_path / f"{name}.png") == kept
+        assert keeps_colors(Path("out.png"), tmp_path / f"{name}.png")
+        assert not keeps_colors(Path("out.mp4"), tmp_path / f"{name}.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,7 +50,9 @@ def session(context: typer.Context, quiet: bool = False, verbose: bool = False) 
         logger.addHandler(notes)
         logger.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)
         _silence_diffusers()
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other libraries' to programmers; this one's notes are logged
+            yield
     except (ValueError, OSError) as error:
         fail(as_typed(str(error) or type(error).__name__, context))
         raise typer.Exit(ERROR) from error

@@ -2,7 +2,8 @@
 """Upscaling as a job: planned, resumable, shared by processes, one video or many."""
 
 from .batch import run_jobs
-from .job import Handling, Job, JobInterrupted
+from .handling import Handling
+from .job import Job, JobInterrupted
 from .listing import list_videos
 from .loaded import LoadedModel
 from .plan import Forecast, make_forecast

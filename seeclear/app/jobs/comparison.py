@@ -57,8 +57,13 @@ def _write_pairs(path: Path, reader: VideoReader, output: Path, num_frames: int)
     if path.suffix.lower() == ".png":
         first = num_frames // 2
         stop = first + 1
-    with VideoReader(output) as restored, CompareWriter(path, reader.fps, stop - first) as writer:
-        pairs = zip(reader.frames(first), restored.frames(first), strict=True)
+    # images may name colours of their own, which a comparison does not
+    with (
+        VideoReader(reader.path, srgb=True) as source,
+        VideoReader(output, srgb=True) as restored,
+        CompareWriter(path, reader.fps, stop - first) as writer,
+    ):
+        pairs = zip(source.frames(first), restored.frames(first), strict=True)
         for low_res, high_res in itertools.islice(pairs, stop - first):
             writer.write(_to_uint8(low_res), _to_uint8(high_res))
 

@@ -74,19 +74,17 @@ class JobFolder:
 
     def check(self, manifest: Mapping[str, Any]) -> None:
         """Raises a ValueError if the job was begun in another way than `manifest` says."""
-        if not self._manifest.exists():
-            return
-        changed = differences(json.loads(self._manifest.read_text(encoding="utf-8")), manifest)
+        changed = self._changes(manifest) if self._manifest.exists() else []
         if changed:
             raise ValueError(
                 f"{self.path_out}: an interrupted job cannot go on, because {'; '.join(changed)}. "
                 "Give what it was begun with, or `restart` to begin anew."
             )
 
-    def clear_up(self) -> None:
-        """Deletes what a process has left that was killed after its output was there."""
+    def clear_up(self, manifest: Mapping[str, Any]) -> None:
+        """Deletes what a process has left that was killed after the output was there that `manifest` decides."""
         remove(self._finished)
-        if self.path.exists() and self._lock.acquire():
+        if self._manifest.exists() and not self._changes(manifest) and self._lock.acquire():
             self.finish()
 
     def finish(self) -> None:
@@ -107,6 +105,9 @@ class JobFolder:
             if path != self._lock.path:
                 remove(path)
         (self.path / "parts").mkdir()
+
+    def _changes(self, manifest: Mapping[str, Any]) -> list[str]:
+        return differences(json.loads(self._manifest.read_text(encoding="utf-8")), manifest)
 
     @property
     def _manifest(self) -> Path:

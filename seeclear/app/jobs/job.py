@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from seeclear.files import remove, write_durably
 from seeclear.pipelines.streaming import FinishedFrames, StreamState
-from seeclear.runtime import give_back_memory
+from seeclear.runtime import give_back_memory, keep_freed_memory
 from seeclear.video.assemble import assemble
 from seeclear.video.codecs import keeps_colors
 from seeclear.video.encode import encode_part
@@ -24,6 +24,7 @@ from seeclear.video.streams import check_output
 
 from .comparison import check_comparison, comparison_manifest, write_comparison
 from .folder import JobFolder
+from .handling import Handling
 from .loaded import LoadedModel
 from .manifest import build_manifest, identify
 from .plan import Plan, make_plan
@@ -49,28 +50,6 @@ class Progress(Protocol):
 
 class JobInterrupted(KeyboardInterrupt):
     """Ctrl-C in a job; the message says how to go on."""
-
-
-@dataclass(frozen=True)
-class Handling:
-    """What is done about outputs that are there, whole or not.
-
-    Attributes:
-        restart: throw away what an interrupted job has left.
-        overwrite: replace an output that is there.
-        skip: leave an output that is there, however it was made.
-
-    Raises:
-        ValueError: two that do not go together.
-    """
-
-    restart: bool = False
-    overwrite: bool = False
-    skip: bool = False
-
-    def __post_init__(self) -> None:
-        if self.overwrite and self.skip:
-            raise ValueError("give `overwrite` or `skip`, not both.")
 
 
 class Job:
@@ -132,7 +111,8 @@ class Job:
         if self._handling.skip and is_there(self.path_out):
             self._skip("it is there")
             return
-        self.reader = VideoReader(self.path_in, self._settings.fps, srgb=not keeps_colors(self.path_out))
+        keeps = keeps_colors(self.path_out, self.path_in)
+        self.reader = VideoReader(self.path_in, self._settings.fps, srgb=not keeps)
         self._source, self._opened = FrameSource(self.reader), True
         model = self._load()
         self.plan = make_plan(self.reader.properties, self.path_out, self._settings, model)
@@ -161,11 +141,11 @@ class Job:
         if self._opened or self.result is not None:
             return
         self.open()
-        if self.result is not None and self._leads:
-            self._folder.clear_up()
-            if self._uncompared is not None and self.compare is not None:
-                write_comparison(self.compare, self.reader, self.path_out, self._uncompared, self._manifest)
         if self.result is not None:
+            if self._opened and self._leads:  # it is done
+                self._folder.clear_up(self._manifest)
+                if self._uncompared is not None and self.compare is not None:
+                    write_comparison(self.compare, self.reader, self.path_out, self._uncompared, self._manifest)
             return
         if self._leads:
             for note in self.notes:
@@ -264,7 +244,7 @@ class Job:
             detector = SceneDetector() if self.plan.settings.scene_detection else None
             survey = take_survey(self.reader.frames(), detector, lambda: progress.surveyed(self))
             logger.info(
-                f"{self.path_in}: {survey.num_frames} frames in {len(survey.scenes)} scenes, read in "
+                f"{self.path_in}: {survey.num_frames} frames, scene cuts: {len(survey.scenes) - 1}, read in "
                 f"{time.perf_counter() - start:.1f} s."
             )
             return survey
@@ -283,7 +263,10 @@ class Job:
             return iter(())
         low_res = self._source.tensors(state.next_frame, scene.stop, state.next_output)
         settings = replace(self.plan.settings, scene_detection=False)  # `low_res` ends with the scene
-        return self._load().pipe.stream_clips(low_res, settings, state)
+        model = self._load()
+        if model.device.type == "cpu":
+            keep_freed_memory(large=settings.tile is None)
+        return model.pipe.stream_clips(low_res, settings, state)
 
     def _commit(self, clip: FinishedFrames, store: ClipStore) -> int:
         """Keeps what a clip finished; the first frame that is not finished."""

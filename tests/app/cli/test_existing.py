@@ -90,9 +90,31 @@ def test_overwriting_can_be_interrupted(
         patch.setattr(type(plain_pipe.restorer), "begin_clip", begin_clip)
         assert run("upscale", video, out, "--overwrite")[0] == 130
     assert out.read_bytes() == b"mine"
+    assert run("upscale", video, out, "--skip")[1] == f"{out}: skipped, it is there\n"
     code, text, _ = run("upscale", video, out, "--overwrite")
     assert code == 0 and "1 of them made here and now" in text
     assert sorted(os.listdir(tmp_path)) == [".seeclear", "in.mp4", "out.mp4"]
+
+
+def test_what_is_done_leaves_alone_what_was_interrupted(
+    plain_pipe: Any, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Command
+) -> None:
+    """An output that is done, and an interrupted run that was to replace it by another one."""
+    out = tmp_path / "out.mp4"
+    assert run("upscale", video, out)[0] == 0
+    begin = type(plain_pipe.restorer).begin_clip
+
+    def begin_clip(self: Any, clip: Any) -> Any:
+        if clip.start:
+            raise KeyboardInterrupt
+        return begin(self, clip)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(plain_pipe.restorer), "begin_clip", begin_clip)
+        assert run("upscale", video, out, "--seed", 1, "--overwrite")[0] == 130
+    assert run("upscale", video, out) == (0, f"{out}: {MADE_BEFORE}\n", "")
+    code, text, _ = run("upscale", video, out, "--seed", 1, "--overwrite")
+    assert code == 0 and "1 of them made here and now" in text
 
 
 def test_what_comes_to_be_there_while_it_works_is_kept(

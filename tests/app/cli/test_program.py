@@ -59,7 +59,8 @@ def test_usage_errors_are_one_line() -> None:
 
 
 def test_completion() -> None:
-    script = seeclear("--show-completion", "bash")
+    # which shell it is for is else read off the processes that started this one, and CI's are not a shell's
+    script = seeclear("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert script.returncode == 0 and "complete -o default -F _seeclear_completion seeclear" in script.stdout
     shell = {"_SEECLEAR_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
     assert seeclear(**shell, COMP_WORDS="seeclear up").stdout.split() == ["upscale"]

@@ -159,6 +159,28 @@ def test_folder_to_video_and_video_to_folder(plain_pipe: Any, video: Path, tmp_p
         assert (reader.width, reader.fps, len(list(reader))) == (512, 25, 6)
 
 
+@pytest.mark.parametrize("rate", ["30000/1001", "12.5", "50"])
+def test_frames_per_second_of_a_folder(
+    plain_pipe: Any, video: Path, tmp_path: Path, rate: str, run: Command, fails: Callable[..., str]
+) -> None:
+    assert run("upscale", video, tmp_path / "frames")[0] == 0
+    assert run("upscale", tmp_path / "frames", tmp_path / "again.mp4", "--fps", rate)[0] == 0
+    with VideoReader(tmp_path / "again.mp4") as reader:
+        assert (reader.fps, len(list(reader))) == (Fraction(rate), 6)
+    assert "--fps" in fails("upscale", video, tmp_path / "other.mp4", "--fps", "7")
+
+
+def test_odd_sides(plain_pipe: Any, tmp_path: Path, run: Command, stand_in: ModuleType) -> None:
+    video = stand_in.write_video(tmp_path / "in.mkv", stand_in.moving_gradients(2, 20, 26), sound=False)
+    sizes = []
+    for name, flags in (("even.mp4", ()), ("odd.mp4", ("--exact-size",))):
+        code, _, err = run("upscale", video, tmp_path / name, "--scale", 1.5, *flags)
+        assert code == 0 and ("39x30 becomes 40x30" in err and "--exact-size keeps odd ones" in err) == (not flags)
+        with VideoReader(tmp_path / name) as reader:
+            sizes.append((reader.width, reader.height, reader.properties.pix_fmt))
+    assert sizes == [(40, 30, "yuv420p"), (39, 30, "yuv444p")]
+
+
 @pytest.mark.parametrize("name", ["side.png", "side.mp4"])
 def test_comparison(plain_pipe: Any, video: Path, tmp_path: Path, name: str, run: Command) -> None:
     assert run("upscale", video, tmp_path / "out.mp4", "--compare", tmp_path / name)[0] == 0
@@ -207,7 +229,7 @@ def test_quiet_and_verbose(plain_pipe: Any, video: Path, tmp_path: Path, run: Co
     for part in (
         "Device cpu, ",
         plan_note,
-        "6 frames in 1 scenes, read in ",
+        "6 frames, scene cuts: 0, read in ",
         "put together in ",
         "a GIF has 256 colours",
     ):
