@@ -90,6 +90,9 @@ class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):
             segmenter is unknown.
     """
 
+    # transformers' query decoders take weights of their layers without calling these
+    _skip_layerwise_casting_patterns = ["transformer_module"]
+
     @register_to_config
     def __init__(
         self,
