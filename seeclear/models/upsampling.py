@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import zero_init
+from .blocks import zero_init
 
 SLOPE = 0.1
 """Of leaky ReLUs below zero."""
