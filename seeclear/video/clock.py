@@ -163,11 +163,12 @@ class Clock(Generic[T]):
         if epoch != track.epoch:
             offset = self._epochs[track.epoch].offset
             track.end_before = None if track.newest is None or offset is None else track.end + offset
-            track.epoch, track.newest, track.end = epoch, None, start
+            track.epoch, track.newest = epoch, None
             track.recent.clear()
         track.recent.append(start)
+        end = start + (stamp.duration or track.frame)
+        track.end = end if track.newest is None else max(track.end, end)
         track.newest = start if track.newest is None else max(track.newest, start)
-        track.end = max(track.end, start + (stamp.duration or track.frame))
         if track.steady:
             self._note(self._epochs[epoch], stamp.track, start)
 

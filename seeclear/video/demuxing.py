@@ -19,11 +19,14 @@ from av.stream import Disposition, Stream
 
 from seeclear.video.channel_layouts import layout_of
 from seeclear.video.clock import SECOND, Clock, Jump, Stamp
+from seeclear.video.container import is_mp4
 from seeclear.video.tracks import copy_packet, move
 
 _MARKED_EARLY = 2
 """Where another recording begins, FFmpeg marks the last packet before, or the one before that, as corrupt."""
 _MOST_HELD = 256
+_LATE = 10
+"""Seconds. So long nobody lets a film wait before it begins."""
 
 _NAMES = {"audio": "sound", "subtitle": "subtitles", "video": "pictures"}
 
@@ -128,10 +131,14 @@ class SteadyPackets:
 
 
 def arbitrary_start(container: InputContainer) -> Fraction:
-    """Seconds by which a file begins late for no reason: the clock of a broadcast stream starts anywhere."""
-    if not container.format.flags & cast(int, Flags.ts_discont.value):
-        return Fraction(0)
-    return first_time(list(container.streams))
+    """Seconds by which a file begins late for no reason.
+
+    The clock of a broadcast stream starts anywhere, and that of a recording may say the time of day.
+    """
+    start = first_time(list(container.streams))
+    if container.format.flags & cast(int, Flags.ts_discont.value):
+        return start
+    return start if start > _LATE and not is_mp4(container) else Fraction(0)
 
 
 def first_time(streams: Sequence[Stream]) -> Fraction:

@@ -139,8 +139,9 @@ class EncodedTrack:
             layout=frame.layout,
             time_base=frame.time_base,
         )
-        # gaps of a tenth of a second and more are filled, sound over sound is cut
-        options = {"async": "1"} | ({} if self._next is None else {"first_pts": str(self._next)})
+        options = {"async": "1"}  # gaps of a tenth of a second and more are filled, sound over sound is cut
+        if self._next is not None:  # counted in samples of the input
+            options["first_pts"] = str(round(Fraction(self._next * frame.sample_rate, context.sample_rate)))
         resample = graph.add("aresample", sample_rate=str(context.sample_rate), **options)
         form = graph.add("aformat", sample_fmts=context.format.name, channel_layouts=context.layout.name)
         graph.link_nodes(source, resample, form, graph.add("abuffersink")).configure()
@@ -154,8 +155,8 @@ class EncodedTrack:
                 frame = cast(AudioFrame, self._graph.pull())
             except (av.error.BlockingIOError, av.error.EOFError):
                 return frames
-            if frame.pts is None:  # what a decoder held back has no time
-                frame.pts = self._next or 0
+            # samples follow each other; what a decoder or the resampler held back has no time, or a wrong one
+            frame.pts = (frame.pts or 0) if self._next is None else self._next
             self._next = frame.pts + frame.samples
             frames.append(frame)
 

@@ -25,8 +25,14 @@ _OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "du
 # What Matroska writers count of a stream; wrong for a new one.
 _STATISTICS = ("bps", "number_of_", "_statistics_")
 
+# Sound that Matroska and MOV have a number for, and players look for in broadcasts only.
+_BROADCAST_ONLY = {"aac_latm"}
+
 # Data with a packet from which on the codec has another header. FFmpeg spoils the head of Matroska with it.
 _NEW_HEADER: Literal["new_extradata"] = "new_extradata"
+
+_SKIPPED: Literal["skip_samples"] = "skip_samples"
+"""Data with a packet that says how many of its first samples, and of its last ones, are not to be played."""
 
 COVER_TYPES = {
     "mjpeg": ("jpg", "image/jpeg"),
@@ -79,7 +85,8 @@ class CopiedTrack:
         try:
             self._copy = output.add_stream_from_template(self._source)
         except ValueError:  # PyAV takes only what the container has a name of its own for, and needs a decoder
-            if self._source.type != "audio":
+            codec = getattr(cast(Any, self._source).codec_context, "name", None)
+            if self._source.type != "audio" or codec in _BROADCAST_ONLY:
                 raise
             self._copy = _add_by_parameters(output, self._source)
         is_sound = self._source.type == "audio" and self._copy.codec_context is not None
@@ -98,10 +105,9 @@ class CopiedTrack:
         assert self._order is not None
         if packet is not None and not self._may_change and packet.has_sidedata(_NEW_HEADER):
             packet = copy_packet(packet, without=_NEW_HEADER)
-        if packet is not None and self._is_delayed:
-            if not self._begun and packet.pts is not None and packet.has_sidedata("skip_samples"):
-                self.delay = max(Fraction(0), -packet.pts * packet.time_base)
-            self._begun = True
+        if packet is not None and not self._begun:
+            self._begin(packet)
+        if packet is not None:
             move(packet, self.delay)
         if packet is not None and not self._order.arrange(packet, self._copy):
             return
@@ -115,6 +121,22 @@ class CopiedTrack:
             self._held = packet
         elif packet is not None:
             yield packet
+
+    def _begin(self, packet: Packet) -> None:
+        """The first packet, of which some samples may not be played: it has to begin by so many before what is."""
+        self._begun = True
+        if packet.pts is None or not packet.has_sidedata(_SKIPPED):
+            return
+        begin = packet.pts * packet.time_base
+        if self._is_delayed:
+            self.delay = max(Fraction(0), -begin)
+            return
+        samples = int.from_bytes(bytes(cast(Any, packet.get_sidedata(_SKIPPED)))[:4], "little")
+        rate = cast(Any, self._source).codec_context.sample_rate
+        if rate and abs(begin + Fraction(samples, rate)) < packet.time_base:  # it was rounded, as Matroska does
+            packet.time_base = Fraction(1, rate)
+            packet.duration = round((packet.duration or 0) * Fraction(cast(Fraction, self._source.time_base)) * rate)
+            packet.pts = packet.dts = -samples
 
 
 class CoverTrack:

@@ -85,7 +85,10 @@ def write_video(
         for name, value in (tags or {}).items():
             setattr(video.codec_context, name, value)
         video.set_display_matrix(display_matrix)
-        sounds = [container.add_stream(codec, rate=rate, layout=layout) for codec in sound_codecs]
+        needs = {"wmav1": {"bit_rate": 128_000}, "wmav2": {"bit_rate": 128_000}}
+        sounds = [
+            container.add_stream(codec, rate=rate, layout=layout, **needs.get(codec, {})) for codec in sound_codecs
+        ]
         for sound, own in zip(sounds, sound_tags, strict=False):
             sound.metadata.update(own)
         for sound, disposition in zip(sounds, dispositions, strict=False):

@@ -54,6 +54,12 @@ def test_a_step_back_of_pictures_alone() -> None:
     assert jumps == [Jump(1020 * MS, 980 * MS, 540 * MS)]
 
 
+def test_times_before_zero() -> None:
+    """FFmpeg counts up to the overflow of a clock from below 0."""
+    found, _ = run(interleaved(-700, 12) + interleaved(20_000, 12))
+    assert times(found, 0) == [-700 + 40 * index for index in range(24)]
+
+
 def test_a_step_back_of_pictures_and_sound() -> None:
     found, jumps = run(interleaved(500, 12) * 3)
     assert times(found, 0) == [500 + 40 * index for index in range(36)]
