@@ -45,7 +45,7 @@ def write_video(path: Path, num_frames: int, height: int, width: int) -> None:
 def save_untrained(folder: Path) -> None:
     """A pipeline of small networks with random weights."""
     from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline
-    from seeclear.models import build_components
+    from seeclear.pipelines.presets import build_components
 
     distiller = build_components("tiny")["semantic_distiller"]
     SeeClearPipeline(PixelCondenser(**SMALL_CONDENSER), distiller, BlurringResShiftScheduler()).save_pretrained(folder)
@@ -53,18 +53,18 @@ def save_untrained(folder: Path) -> None:
 
 def restore_few_tiles(every: int) -> None:
     """From now on the condenser of SeeClear sees one tile in `every` only."""
-    from seeclear.pipelines.run_seeclear import SeeClearRun
+    from seeclear import SeeClearPipeline
 
     tiles = itertools.count()
-    restore_tile = SeeClearRun.restore_tile
+    denoise = SeeClearPipeline.denoise
 
-    def restore(self: Any, context: Any, tile: Any) -> Any:
+    def denoise_some(self: Any, latents: Any, low_res: Any, context: Any, *others: Any) -> Any:
         if next(tiles) % every == 0:
-            return restore_tile(self, context, tile)
+            return denoise(self, latents, low_res, context, *others)
         clip = context.clip  # of whose frames the condenser sees more than it restores
-        return ((self._enlarge(context, tile).narrow(1, clip.first_frame, clip.num_frames) + 1) / 2).clamp(0, 1)
+        return low_res.narrow(1, clip.first_frame, clip.num_frames)
 
-    SeeClearRun.restore_tile = restore
+    SeeClearPipeline.denoise = denoise_some
 
 
 def measure(path_in: str, path_out: str, settings: dict[str, str | None], every: int) -> None:
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=320, help="of the low-resolution frames, even")
     parser.add_argument("--model", default="seeclear-tiny", help="a shipped model or a folder")
     parser.add_argument("--untrained", action="store_true", help="small networks with random weights instead")
-    parser.add_argument("--memory", help="choose the tile that fits into this, such as 4GB")
+    parser.add_argument("--memory", default="auto", help="choose the tile that fits into this, such as 4GB")
     parser.add_argument("--every", type=int, default=1, help="let the condenser see one tile in so many, for speed")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)

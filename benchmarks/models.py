@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 from seeclear.app.evaluate import Evaluation, evaluate, load_model
-from seeclear.app.upscale import parameter_counts
+from seeclear.app.models import parameter_counts
 from seeclear.metrics.evaluation import BICUBIC, aligned_table, bicubic_frames, figures_table
 from seeclear.metrics.protocols import get_protocol
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype

@@ -28,13 +28,15 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.profiler import profile
 
-from seeclear.models import build_components
-from seeclear.models.presets import LENS_PRESETS, PRESETS, build_lens_components
+from seeclear.models import LENS_PRESETS, PRESETS
+from seeclear.pipelines.presets import build_components, build_lens_components
 from seeclear.runtime import keep_freed_memory
+from seeclear.shipped import SCALE
 from seeclear.training.arguments import build_parser
 from seeclear.training.loop import TrainingLoop
 from seeclear.training.losses import charbonnier_loss
 from seeclear.training.model import STAGES, TrainingModel
+from seeclear.training.semantics import CELL
 
 CONVOLUTIONS = ("convolution", "conv2d", "conv_depthwise", "thnn_conv")
 MATRIX_PRODUCTS = ("mm", "bmm", "baddbmm", "addmm", "addbmm", "mv", "addmv", "dot", "linear")
@@ -65,7 +67,7 @@ def kind_of(operator: str) -> str:
 def build(args: argparse.Namespace) -> tuple[nn.Module, Callable[[nn.Module], tuple[Tensor, Tensor]]]:
     """The network and what calls it on random data: (prediction, target), each (clips, frames, 3, height, width)."""
     clip = (args.clips, args.frames)
-    low, coarse = (args.height // 4, args.width // 4), (args.height // 8, args.width // 8)
+    low, coarse = ((args.height // n, args.width // n) for n in (SCALE, SCALE * CELL))
     target, lr = torch.rand(*clip, 3, args.height, args.width), torch.rand(*clip, 3, *low)
     if args.model in LENS_PRESETS:
         lens = build_lens_components(args.model)["semantic_lens"]
@@ -142,7 +144,7 @@ class Steps:
 class RandomTraining(TrainingLoop):
     """The training loop on the same random batch again and again; nothing is validated or exported."""
 
-    finished_pipeline = validation_upscaler = save_card = None  # type: ignore[assignment]
+    finished_pipeline = validation_upscaler = save_card = None
 
     def __init__(self, model: nn.Module, call: Callable[[nn.Module], tuple[Tensor, Tensor]], steps: Steps) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -159,10 +161,7 @@ class RandomTraining(TrainingLoop):
     def _dataloader(self) -> Iterator[dict[str, Tensor]]:
         return itertools.repeat({})
 
-    def validate(self) -> None:
-        return None
-
-    def export(self, figures: dict[str, float] | None) -> None:
+    def finish(self) -> None:
         return None
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.logging import get_logger
-from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
@@ -32,7 +30,6 @@ from seeclear import SemanticDistiller
 from seeclear.data.instance_list import read_instance_list
 from seeclear.data.instances import PASTED_SHARES, AnnotatedClip, InstanceClips, read_annotated_clip
 from seeclear.models.presets import PRESETS
-from seeclear.runtime import keep_freed_memory
 from seeclear.training.backbones import load_mobilenet_v2
 from seeclear.training.checkpoints import (
     TrainingLog,
@@ -41,8 +38,10 @@ from seeclear.training.checkpoints import (
     save_checkpoint,
 )
 from seeclear.training.distillation import Teacher, distillation_losses, total_loss
+from seeclear.training.loop import begin_run, one_line_errors
 from seeclear.training.sampling import ConsecutiveSampler
 from seeclear.training.segmentation import segmentation_figures
+from seeclear.training.semantics import load_distiller
 
 logger = get_logger(__name__)
 
@@ -53,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--preset", default="tiny", help="whose distiller is trained: tiny or base")
     add("--distiller_config", help="JSON file with values that replace the preset's")
-    add("--pretrained_model_name_or_path", help="go on with a saved distiller instead: a folder, or a Hub id")
+    add("--pretrained_model_name_or_path", help="go on with a saved distiller instead: the folder of one or of a "
+        "pipeline, a Hub id or a shipped name")  # fmt: skip
     add("--projections_only", action="store_true", help="keep the segmenter, train the projections and the instance "
         "encoder and decoder: for pretrained segmenters")  # fmt: skip
     add("--backbone_weights", help="ImageNet weights of MobileNetV2 to start from and to be taught by")
@@ -152,7 +152,7 @@ class Losses(nn.Module):
 def build_model(args: argparse.Namespace) -> Losses:
     """The distiller to train and its teacher, with what is to stay as it is frozen."""
     if args.pretrained_model_name_or_path is not None:
-        distiller = SemanticDistiller.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32)
+        distiller = load_distiller(args.pretrained_model_name_or_path, "pretrained_model_name_or_path")
     else:
         config = PRESETS[args.preset]["semantic_distiller"]
         if args.distiller_config is not None:
@@ -314,19 +314,7 @@ class Trainer:
 
 def main(args: argparse.Namespace) -> None:
     """Runs the training that the arguments describe."""
-    output_dir = Path(args.output_dir)
-    accelerator = Accelerator(
-        mixed_precision=args.mixed_precision,
-        log_with=args.report_to,
-        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
-    )
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("accelerate").setLevel(logging.WARNING)
-    set_seed(args.seed)
-    if accelerator.device.type == "cpu":
-        keep_freed_memory()
-    if accelerator.is_main_process:
-        output_dir.mkdir(parents=True, exist_ok=True)
+    accelerator = begin_run(args)
     trainer = Trainer(args, accelerator)
     accelerator.init_trackers("seeclear-distiller", config={k: str(v) for k, v in vars(args).items()})
     trainer.train()
@@ -334,4 +322,5 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main(parse_arguments())
+    with one_line_errors():
+        main(parse_arguments())

@@ -29,7 +29,7 @@ from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
-from seeclear.training.losses import charbonnier_loss, color_loss, frequency_loss, grid_loss
+from seeclear.training.losses import charbonnier_loss, color_loss, grid_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel, take_over
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
@@ -43,20 +43,25 @@ from seeclear.training.sampling import (
     sample_noise,
     sample_timesteps,
 )
-from seeclear.training.semantics import CELL, SemanticsCache, load_distiller
+from seeclear.training.semantics import CELL, SemanticsCache, check_widths, load_distiller
 from seeclear.training.sharding import shares_weights
 
 
 def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any] | None = None) -> SeeClearPipeline:
     """The pipeline to train: a saved one, or an untrained one of a preset, its networks made inside `making`; with
     another distiller if one is given.
+
+    Raises:
+        ValueError: there is no such model or preset, or the distiller does not go with the condenser.
     """
     components: dict[str, Any] = {}
     if args.distiller is not None:
         components["semantic_distiller"] = load_distiller(args.distiller)
     if args.pretrained_model_name_or_path is not None:
         path = args.pretrained_model_name_or_path
-        return SeeClearPipeline.from_pretrained(path, dtype=torch.float32, **components)
+        saved = SeeClearPipeline.from_pretrained(path, dtype=torch.float32, **components)
+        check_widths(saved.pixel_condenser, saved.semantic_distiller)
+        return saved
     if args.preset not in PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(PRESETS)}")
     preset = PRESETS[args.preset]
@@ -68,21 +73,20 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
             components["semantic_distiller"] = SemanticDistiller(**config)
         config = read_configuration(PixelCondenser, preset["pixel_condenser"], args.condenser_config)
         components["pixel_condenser"] = PixelCondenser(**config)
+    check_widths(components["pixel_condenser"], components["semantic_distiller"])
     if args.start_from is not None and making is None:
         trained = SeeClearPipeline.from_pretrained(locate(args.start_from, "start_from"), dtype=torch.float32)
         take_over(components["pixel_condenser"], trained.pixel_condenser)
         use = {name: trained.config[name] for name in ("clip_length", "clip_overlap", "default_num_inference_steps")}
-    scheduler = BlurringResShiftScheduler(**preset["scheduler"])
+    scheduler = BlurringResShiftScheduler()
     return SeeClearPipeline(**components, scheduler=scheduler, **use)
 
 
 def pixel_loss(args: argparse.Namespace, prediction: Tensor, x0: Tensor) -> Tensor:
-    """The losses of all frames, (B, F, 3, H, W) in [-1, 1]: Charbonnier, and by weight those of spectra, grid
-    and colours.
+    """The losses of all frames, (B, F, 3, H, W) in [-1, 1]: Charbonnier, and by weight those of grid and
+    colours.
     """
     loss = charbonnier_loss(prediction, x0)
-    if args.frequency_weight > 0:
-        loss = loss + args.frequency_weight * frequency_loss(prediction, x0)
     if args.grid_weight > 0:
         loss = loss + args.grid_weight * grid_loss(prediction, x0)
     if args.color_weight > 0:
@@ -181,7 +185,7 @@ class Trainer(TrainingLoop):
             args.timestep_sampling,
             args.final_timestep_probability,
         )
-        noise = sample_noise(generators, x0.shape[1:], args.shared_noise_probability)
+        noise = sample_noise(generators, x0.shape[1:])
         noisy = self.scheduler.add_noise(x0, noise, timesteps, low_res=clip_y)
         known = {}
         if self.semantics is not None:
@@ -190,31 +194,21 @@ class Trainer(TrainingLoop):
 
         loss = pixel_loss(args, prediction, x0)
         if self.lpips is not None:
-            loss = loss + args.lpips_weight * self._perceptual_loss(prediction, x0, timesteps, generators)
+            loss = loss + args.lpips_weight * self._perceptual_loss(prediction, x0, generators)
         return loss
 
-    def _perceptual_loss(
-        self, prediction: Tensor, x0: Tensor, timesteps: Tensor, generators: list[torch.Generator]
-    ) -> Tensor:
-        """LPIPS of `lpips_frames` frames of each clip from a random one on, after the last the first again; zero for a
-        clip whose timestep is above `lpips_max_timestep`; the mean.
-        """
+    def _perceptual_loss(self, prediction: Tensor, x0: Tensor, generators: list[torch.Generator]) -> Tensor:
+        """The mean LPIPS of `lpips_frames` frames of each clip, from a random one on; the first follows the last."""
         num_frames = x0.shape[1]
         first = sample_frame_indices(generators, num_frames)
         count = min(self.args.lpips_frames, num_frames)
-        limit = self.args.lpips_max_timestep
-        rows = torch.arange(len(x0), device=x0.device)
-        if limit is not None:
-            rows = rows[timesteps <= limit]
-        if not len(rows):
-            return prediction.new_zeros(())
-        rows = rows.repeat_interleave(count)
+        rows = torch.arange(len(x0), device=x0.device).repeat_interleave(count)
         chosen = (first[rows] + torch.arange(len(rows), device=x0.device) % count) % num_frames
         frames = prediction[rows, chosen], x0[rows, chosen]
         frames = sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
         with self.accelerator.autocast():
             predicted, true = (self.lpips.features(images) for images in frames)
-        return self.lpips.distance(predicted, true).sum() / (len(x0) * count)
+        return self.lpips.distance(predicted, true).mean()
 
     def finished_pipeline(self) -> SeeClearPipeline:
         model = self.averaged_model().eval()

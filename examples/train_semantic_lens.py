@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
-from seeclear.resize import imresize
+from seeclear.pipelines.prior import distiller_digest
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import (
     add_data_arguments,
@@ -32,7 +32,7 @@ from seeclear.training.losses import charbonnier_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import take_over
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
-from seeclear.training.semantics import load_distiller
+from seeclear.training.semantics import check_widths, load_distiller
 
 CLIP_LENGTH, CLIP_OVERLAP = 20, 4
 """Frames that a new lens restores together, and those of them that two clips share: frames that lack a side to learn
@@ -52,7 +52,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or a shipped name")
     model("--lens_config", help="JSON file with values that replace the preset's for the lens")
     model("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
-    model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline")
+    model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline, a Hub id "
+        "or a shipped name")  # fmt: skip
     model("--start_from", help="a saved pipeline, whose lens' weights the preset's lens takes over")
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
     add_data_arguments(parser.add_argument_group("data"))
@@ -74,10 +75,17 @@ def build_pipeline(
 ) -> SemanticLensPipeline:
     """The pipeline to train: a saved one, or an untrained lens of a preset, made inside `making`; with another
     distiller if one is given.
+
+    Raises:
+        ValueError: there is no such model or preset, or the distiller does not go with the lens.
     """
     if args.pretrained_model_name_or_path is not None:
         given = {} if args.distiller is None else {"semantic_distiller": load_distiller(args.distiller)}
-        return SemanticLensPipeline.from_pretrained(args.pretrained_model_name_or_path, dtype=torch.float32, **given)
+        path = args.pretrained_model_name_or_path
+        saved = SemanticLensPipeline.from_pretrained(path, dtype=torch.float32, **given)
+        if saved.semantic_distiller is not None:
+            check_widths(saved.semantic_lens, saved.semantic_distiller)
+        return saved
     if args.preset not in LENS_PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(LENS_PRESETS)}")
     preset = LENS_PRESETS[args.preset]
@@ -95,6 +103,7 @@ def build_pipeline(
             distiller = SemanticDistiller(**config)
     else:
         distiller = load_distiller(args.distiller)
+    check_widths(lens, distiller)
     return SemanticLensPipeline(lens, distiller, CLIP_LENGTH, CLIP_OVERLAP)
 
 
@@ -126,6 +135,7 @@ class Trainer(TrainingLoop):
     def finished_pipeline(self) -> SemanticLensPipeline:
         lens = cast(SemanticLens, self.averaged_model())
         distiller = copy.deepcopy(self.pipeline.semantic_distiller)
+        lens.register_to_config(distiller_digest=distiller_digest(distiller) if lens.needs_semantics else None)
         config = self.pipeline.config
         return SemanticLensPipeline(lens.eval(), distiller, config.clip_length, config.clip_overlap)
 
@@ -160,8 +170,6 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         components["semantic_distiller"] = distiller.requires_grad_(False).eval()
     if args.gradient_checkpointing:
         lens.enable_gradient_checkpointing()
-    # weights of resizing depend on values, and are kept
-    imresize(torch.zeros(1, args.resolution // SCALE, args.resolution // SCALE), scale=lens.config.scale)
 
     def step(network: Callable[..., Any], _: object) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution

@@ -1,12 +1,15 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Video super-resolution with SeeClear and Semantic Lens, as diffusers pipelines.
 
-`import seeclear` is light: torch and diffusers are imported when a public name is first used. That also registers the
-package with diffusers, before any component can be saved or loaded.
+`import seeclear` is light: torch and diffusers are imported when a public name is first used. It registers the package
+with diffusers, or sees to it that this happens when diffusers is imported.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from seeclear._registration import register
+from seeclear.version import __version__
 
 if TYPE_CHECKING:
     from seeclear.app.upscale import upscale_video
@@ -18,8 +21,6 @@ if TYPE_CHECKING:
     from seeclear.pipelines.pipeline_seeclear import SeeClearPipeline
     from seeclear.pipelines.pipeline_semantic_lens import SemanticLensPipeline
     from seeclear.schedulers.scheduling_blurring_resshift import BlurringResShiftScheduler
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BlurringResShiftScheduler",
@@ -49,14 +50,13 @@ _MODULES = {
     "SchedulerMixin": "diffusers",
 }
 
+register()
+
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name at its first use, after the registration with diffusers."""
+    """Imports a public name at its first use."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from seeclear._registration import register
-
-    register()
     value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

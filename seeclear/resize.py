@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 # Output samples that share one dense block of weights: large enough for efficient matrix products, small enough to
 # leave out most of the zeros of the banded weight matrix.
@@ -49,7 +50,8 @@ def _blocks(
     in_size: int, out_size: int, scale: float, dtype: torch.dtype, device: torch.device
 ) -> list[tuple[int, int, Tensor]]:
     """The non-zero parts of the weight matrix: (first input, last input + 1, weights (rows, inputs)) a block."""
-    with torch.inference_mode(False), torch.device("cpu"):
+    # kept for later calls, so made outside of whatever mode this call is in
+    with _disable_current_modes(), torch.inference_mode(False), torch.device("cpu"):
         blocks = []
         for rows in resize_matrix(in_size, out_size, scale).split(_BLOCK):
             used = rows.ne(0).any(dim=0).nonzero()

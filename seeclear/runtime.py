@@ -9,7 +9,9 @@ import ctypes
 import torch
 
 # of glibc's malloc.h
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_LARGE = 2**25
+"""Bytes; the largest threshold that glibc takes."""
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -68,8 +70,13 @@ def parse_dtype(name: str, device: torch.device) -> tuple[torch.dtype, str]:
     return DTYPES[name], "as asked"
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory(large: bool = True) -> bool:
     """Tells glibc to keep freed memory for the next tensor instead of handing it back to the system.
+
+    Args:
+        large: also what tensors of 32 MB and more held. Where frames are so large that they are restored in tiles, the
+            pieces between what is kept do not fit the next frames: with 1920x1080 to 7680x4320 in 6 GB that took 0.9
+            GB more.
 
     On the CPU every layer makes and frees tensors of some tens of megabytes. By default each of them is mapped afresh,
     and every page of it faults in once more; `benchmarks/allocator.py` measures what that costs. It affects the whole
@@ -82,7 +89,10 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    settings = [(_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1)]
+    if not large:
+        settings = [(_M_MMAP_THRESHOLD, _LARGE), (_M_MMAP_MAX, 2**16), (_M_TRIM_THRESHOLD, 2 * _LARGE)]
+    return all(mallopt(parameter, value) for parameter, value in settings)
 
 
 def give_back_memory() -> None:

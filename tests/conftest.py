@@ -173,3 +173,40 @@ def small_components() -> dict[str, Any]:
         "semantic_distiller": SemanticDistiller(**SMALL_DISTILLER).eval(),
         "scheduler": BlurringResShiftScheduler(sampler="resshift"),
     }
+
+
+def _basicvsr_weights(channels: int, blocks: int) -> dict[str, Tensor]:
+    """Random weights by the names of BasicSR's BasicVSR, of a scale that keeps features of the order of frames."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        "spynet.mean": torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1),
+        "spynet.std": torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1),
+    }
+
+    def convolution(name: str, inputs: int, outputs: int, side: int, gain: float = 1.0) -> None:
+        spread = gain * (inputs * side * side) ** -0.5
+        weights[f"{name}.weight"] = spread * torch.randn(outputs, inputs, side, side, generator=generator)
+        weights[f"{name}.bias"] = 0.1 * gain * torch.randn(outputs, generator=generator)
+
+    for level in range(6):
+        for layer, (inputs, outputs) in enumerate(((8, 32), (32, 64), (64, 32), (32, 16), (16, 2))):
+            convolution(f"spynet.basic_module.{level}.basic_module.{2 * layer}", inputs, outputs, 7)
+    for way in ("backward_trunk", "forward_trunk"):
+        convolution(f"{way}.main.0", 3 + channels, channels, 3, 2)
+        for block in range(blocks):
+            convolution(f"{way}.main.2.{block}.conv1", channels, channels, 3)
+            convolution(f"{way}.main.2.{block}.conv2", channels, channels, 3)
+    convolution("fusion", 2 * channels, channels, 1)
+    for name in ("upconv1", "upconv2"):
+        convolution(name, channels, 4 * channels, 3, 2)
+    convolution("conv_hr", channels, channels, 3, 2)
+    convolution("conv_last", channels, 3, 3)
+    return weights
+
+
+@pytest.fixture(scope="session")
+def basicvsr_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint laid out as BasicSR's of BasicVSR, random, with 16 channels and 2 blocks in each trunk."""
+    file = tmp_path_factory.mktemp("basicvsr") / "BasicVSR.pth"
+    torch.save({"params": _basicvsr_weights(16, 2)}, file)
+    return file

@@ -17,8 +17,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
-from seeclear.app import evaluate, upscale
 from seeclear.app.cli import app
+from seeclear.app.models import load_model
 from seeclear.metrics.perceptual import file_hash
 from seeclear.pipelines.memory import choose_clips_and_tile, estimate_peak_bytes
 from seeclear.shipped import SHIPPED_WEIGHTS
@@ -107,15 +107,13 @@ def test_shipped_weights_hold_in_bfloat16(name: str) -> None:
     assert (frames[0] - frames[1]).abs().mean() < 0.25
 
 
-@pytest.mark.parametrize("load", [upscale.load_pipeline, evaluate.load_model])
 @pytest.mark.usefixtures("shelf")
-def test_models_are_loaded_in_the_dtype_without_a_warning(load: Callable[..., Any], monkeypatch: Any) -> None:
+def test_models_are_loaded_in_the_dtype_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """diffusers warns of modules in float32, of which there are none, where a pipeline is moved to another dtype."""
     warnings: list[str] = []
     monkeypatch.setattr(modeling_utils.logger, "warning", warnings.append)
     for name in NAMES:
-        loaded = load(name, torch.device("cpu"), torch.bfloat16)
-        pipeline = loaded[0] if isinstance(loaded, tuple) else loaded
+        pipeline, _ = load_model(name, torch.device("cpu"), torch.bfloat16)
         parts = [part for part in pipeline.components.values() if isinstance(part, nn.Module)]
         assert {parameter.dtype for part in parts for parameter in part.parameters()} == {torch.bfloat16}
     assert warnings == []

@@ -1,6 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import interpolate
 
 from seeclear.resize import cubic_kernel, imresize, resize_matrix, to_uint8
@@ -52,6 +53,16 @@ def test_constant_stays_constant_and_sizes_are_rounded_up(size: tuple[int, int],
     expected_size = [-int(-(scale * n) // 1) for n in size]
     assert list(resized.shape) == [2, 3, *expected_size]
     torch.testing.assert_close(resized, torch.full_like(resized, 0.3), atol=1e-14, rtol=0)
+
+
+def test_weights_first_needed_where_tensors_have_no_contents_serve_later_calls() -> None:
+    """They are kept, so they must be real whatever mode the first call was in: a dry run's, for one."""
+    size = (53, 59)  # that no other test resizes to
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert imresize(torch.rand(3, 71, 67), size=size).shape == (3, *size)
+    resized = imresize(torch.full((3, 71, 67), 0.3), size=size)
+    assert type(resized) is torch.Tensor
+    torch.testing.assert_close(resized, torch.full((3, *size), 0.3))
 
 
 def test_scale_one_is_the_identity() -> None:

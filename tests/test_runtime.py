@@ -52,6 +52,28 @@ print(before - resident())
 """
 
 
+SMALL_ONLY = """
+import torch
+from seeclear.runtime import keep_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+
+keep_freed_memory()
+keep_freed_memory(large=False)
+tensor, last = torch.ones(2**25), torch.ones(2**20)
+before = resident()
+del tensor
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep what they like")
+def test_what_large_tensors_held_can_go_back_at_once() -> None:
+    pages = int(subprocess.check_output([sys.executable, "-c", SMALL_ONLY], text=True))
+    assert pages * resource.getpagesize() > 2**27 - 2**20
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep what they like")
 def test_kept_memory_is_given_back() -> None:
     pages = int(subprocess.check_output([sys.executable, "-c", GIVE_BACK], text=True))

@@ -1,79 +1,34 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Upscales videos and folders of images: what the command line calls."""
+"""Upscales videos, pictures and folders of these: what the command line calls."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from tqdm.auto import tqdm
-
 from seeclear.app.jobs import (
-    Engine,
     Forecast,
+    Handling,
     Job,
-    Outcome,
+    LoadedModel,
     Processes,
-    Task,
+    UpscaleResult,
     UpscaleSettings,
-    check_comparison,
     join_processes,
     list_videos,
     make_forecast,
-    make_plan,
-    run_tasks,
+    run_jobs,
 )
-from seeclear.pipelines.auto import load_pipeline as load_by_name
-from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
-from seeclear.video.reader import VideoReader
+from seeclear.app.paths import PathLike, local_path
+from seeclear.app.progress import Bars
+from seeclear.runtime import choose_device, parse_dtype
+from seeclear.video.images import IMAGE_SUFFIXES
 
-PathLike = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class UpscaleResult:
-    """What `upscale_video` did.
-
-    Attributes:
-        path: the file or folder written.
-        frames: frames of it, as many as the input has.
-        restored_frames: those that were made in this run; fewer than `frames` where an interrupted job went on, or
-            where several processes shared the work.
-        width, height: of its stored frames in pixels.
-        seconds: time of the job in this run, without loading the model.
-        device, dtype: what it was computed with.
-    """
-
-    path: Path
-    frames: int
-    restored_frames: int
-    width: int
-    height: int
-    seconds: float
-    device: torch.device
-    dtype: torch.dtype
-
-
-@dataclass(frozen=True)
-class FolderResult:
-    """What became of one video of a folder.
-
-    Attributes:
-        path_in, path_out: input and output.
-        status: "done", "skipped" (it was done before) or "failed".
-        result: of a video that was done.
-        error: why it failed.
-    """
-
-    path_in: Path
-    path_out: Path
-    status: str
-    result: UpscaleResult | None = None
-    error: Exception | None = None
+logger = logging.getLogger(__name__)
 
 
 def upscale_video(
@@ -83,37 +38,50 @@ def upscale_video(
     *,
     compare: PathLike | None = None,
     restart: bool = False,
+    overwrite: bool = False,
+    skip: bool = False,
     progress: bool = True,
     **changes: Any,
 ) -> UpscaleResult:
-    """Upscales a video.
+    """Upscales a video or an image.
 
     Time stamps are kept, and sound, subtitles and all other streams are copied. Memory does not grow with the length
     of the video. Nothing appears under the final names before it is whole. What is finished is kept in a hidden folder
     beside the output until then: called again, it goes on where it was interrupted, and the file has the same bytes as
     that of an undisturbed run (with the same libraries on the same kind of machine, with as many threads).
 
+    An output that is there is not lost: if it was made from this input with these settings (a record in the folder
+    `.seeclear` beside it says so), there is nothing to do; any other is an error, unless `overwrite` or `skip` is set.
+
     Args:
-        path_in: a video file, an image, or a folder of images of one size.
-        path_out: a file whose ending names the container, or a name without ending for a folder of PNGs.
+        path_in: a video file, an image, or a folder of images of one size, which are its frames.
+        path_out: a file whose ending names the container or the kind of image, or a name without ending for a folder
+            of PNGs.
         settings: all that decides what the output looks like.
         compare: a .png (middle frame) or video file that gets bicubic and ours side by side.
         restart: throw away what an interrupted run has left.
+        overwrite: make the output anew and replace the one that is there; of a folder only one that holds images
+            alone.
+        skip: leave an output that is there as it is, however it was made.
         progress: show a bar with the time left (on a terminal only).
         changes: single settings by their names, as in `upscale_video("in.mp4", "out.mp4", scale=2, seed=3)`.
 
     Raises:
-        ValueError: input, output, model or a setting is not usable, or an interrupted run was begun in another way;
-            the message says which and why.
+        ValueError: input, output, model or a setting is not usable, an output is there, or an interrupted run was
+            begun in another way; the message says which and why.
         KeyboardInterrupt: Ctrl-C; its text says how to go on.
     """
     settings = replace(settings or UpscaleSettings(), **changes)
-    path_in, path_out = Path(path_in), Path(path_out)
-    run = _Run(settings, None if compare is None else Path(compare), restart, progress)
-    (outcome,) = run.upscale([(path_in, path_out)], many=False, report=lambda _: None)
-    if outcome.error is not None:
-        raise outcome.error
-    return run.result(outcome)
+    pair = (local_path(path_in, "path_in"), local_path(path_out, "path_out"))
+    processes, load = _prepare(settings)
+    handling = Handling(restart, overwrite, skip)
+    side = None if compare is None else local_path(compare, "compare")
+    jobs = [Job(*pair, settings, load, handling, side, processes.leads)]
+    with Bars(progress and processes.leads) as bars:
+        (result,) = run_jobs(jobs, processes, bars, lambda _: None)
+    if result.error is not None:
+        raise result.error
+    return result
 
 
 def upscale_folder(
@@ -121,203 +89,116 @@ def upscale_folder(
     folder_out: PathLike,
     settings: UpscaleSettings | None = None,
     *,
+    images: bool | None = None,
     restart: bool = False,
+    overwrite: bool = False,
+    skip: bool = False,
     progress: bool = True,
-    report: Callable[[FolderResult], object] = lambda _: None,
+    report: Callable[[UpscaleResult], object] = lambda _: None,
     **changes: Any,
-) -> list[FolderResult]:
-    """Upscales all videos in a folder, each as `upscale_video` does; a bad one does not stop the others.
+) -> list[UpscaleResult]:
+    """Upscales all videos and pictures in a folder, each as `upscale_video` does; a bad one does not stop the others.
 
-    Videos that are done are skipped: a record beside each output, in the folder `.seeclear`, says which input,
-    settings, weights and versions it was made with, and it counts as done only if these and its bytes are the same.
-    Under `accelerate launch -m seeclear upscale` several processes share the videos and their scenes.
+    Those that are done are skipped. Under `accelerate launch -m seeclear upscale` several processes share the videos
+    and their scenes.
 
     Args:
-        folder_in: a folder of video files and of folders of images.
+        folder_in: a folder of video files, folders of images, or pictures.
         folder_out: gets an output for each; it is made if there is none.
-        settings, restart, progress, changes: as in `upscale_video`.
-        report: called with what became of each video as soon as it is known.
+        images: whether the images of a folder are pictures, each upscaled by itself (True), or the frames of a video
+            (False); None takes them for pictures where their sizes differ or their names do not count up evenly.
+        settings, restart, overwrite, skip, progress, changes: as in `upscale_video`.
+        report: called with what became of each as soon as it is known.
 
     Returns:
-        What became of every video; in a process that only helps, of those it took part in.
+        What became of each; in a process that only helps, of those it took part in.
 
     Raises:
-        ValueError: `folder_in` has no videos, or the model or a setting is not usable.
+        ValueError: `folder_in` is not such a folder, or the model or a setting is not usable.
         KeyboardInterrupt: Ctrl-C; its text says how to go on.
     """
     settings = replace(settings or UpscaleSettings(), **changes)
-    folder_in, folder_out = Path(folder_in), Path(folder_out)
-    videos = list_videos(folder_in, folder_out)
-    if videos is None:
-        raise ValueError(f"{folder_in}: must be a folder of videos or of folders of images.")
-    run = _Run(settings, None, restart, progress)
+    folder_in, folder_out = local_path(folder_in, "folder_in"), local_path(folder_out, "folder_out")
+    pairs = list_videos(folder_in, folder_out, images)
+    if pairs is None:
+        raise ValueError(f"{folder_in}: must be a folder of videos, of folders of images, or of pictures.")
+    processes, load = _prepare(settings)
+    handling = Handling(restart, overwrite, skip)
     try:
         folder_out.mkdir(exist_ok=True)
+        for _, output in pairs:
+            output.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise ValueError(f"{folder_out}: cannot be written ({error.strerror}).") from error
-    outcomes = run.upscale(videos, many=True, report=lambda outcome: report(run.folder_result(outcome)))
-    return [run.folder_result(outcome) for outcome in outcomes]
+    if processes.leads and images is None:
+        _note_pictures(folder_in, pairs)
+    jobs = [Job(*pair, settings, load, handling, leads=processes.leads) for pair in pairs]
+    with Bars(progress and processes.leads) as bars:
+        return run_jobs(jobs, processes, bars, report)
 
 
 def forecast_upscaling(
-    path_in: PathLike, path_out: PathLike, settings: UpscaleSettings | None = None, **changes: Any
-) -> list[Forecast]:
+    path_in: PathLike,
+    path_out: PathLike,
+    settings: UpscaleSettings | None = None,
+    *,
+    images: bool | None = None,
+    compare: PathLike | None = None,
+    restart: bool = False,
+    overwrite: bool = False,
+    skip: bool = False,
+    **changes: Any,
+) -> Iterator[Forecast | UpscaleResult]:
     """What `upscale_video`, or `upscale_folder` where `path_in` has many videos, would do; nothing is written.
 
     The first clip of each video is restored to see how long that takes.
+
+    Yields:
+        A forecast for each that would be upscaled, and for the others the result: skipped or, of many, failed.
 
     Raises:
         ValueError: as these two.
     """
     settings = replace(settings or UpscaleSettings(), **changes)
-    path_in, path_out = Path(path_in), Path(path_out)
-    many = list_videos(path_in, path_out)
-    run = _Run(settings, None, restart=False, progress=False)
-    forecasts = []
-    for video, output in many or [(path_in, path_out)]:
-        with VideoReader(video) as reader:
-            plan = make_plan(reader.properties, output, run.engine)
-            forecasts.append(make_forecast(run.engine, reader, plan, video, output, check_place=many is None))
-    return forecasts
-
-
-def has_many_videos(path_in: PathLike, path_out: PathLike) -> bool:
-    """Whether `path_in` is for `upscale_folder`; raises a ValueError where that is not clear."""
-    return list_videos(Path(path_in), Path(path_out)) is not None
-
-
-class _Run:
-    """A call of one of the functions above."""
-
-    def __init__(self, settings: UpscaleSettings, compare: Path | None, restart: bool, progress: bool) -> None:
-        device = choose_device(settings.device)
-        self.processes: Processes = join_processes(device, settings.device is not None)
-        dtype, _ = parse_dtype(settings.dtype, self.processes.device)
-        if self.processes.device.type == "cpu":
-            keep_freed_memory()
-        self._settings, self._dtype = settings, dtype
-        self._compare, self._restart = compare, restart
-        self._bars = Bars(progress and self.processes.leads)
-        self._engine: Engine | None = None
-
-    @property
-    def engine(self) -> Engine:
-        """The model, loaded when it is first needed."""
-        if self._engine is None:
-            device = self.processes.device
-            pipe = load_pipeline(self._settings.model, device, self._dtype)
-            self._engine = Engine.build(pipe, self._settings, device, self._dtype)
-        return self._engine
-
-    def upscale(
-        self, videos: Sequence[tuple[Path, Path]], many: bool, report: Callable[[Outcome], object]
-    ) -> list[Outcome]:
-        """Works on all of them."""
-        tasks = [
-            Task(video, output, lambda a, b: self._make_job(a, b, many), self.processes, self._restart, skip_done=many)
-            for video, output in videos
-        ]
-        with self._bars:
-            return run_tasks(tasks, self.processes, self._bars, report)
-
-    def _make_job(self, path_in: Path, path_out: Path, many: bool) -> Job:
-        _check_distinct(path_in, path_out, self._compare)
-        reader = VideoReader(path_in)
+    path_in, path_out = local_path(path_in, "path_in"), local_path(path_out, "path_out")
+    pairs = list_videos(path_in, path_out, images)
+    _, load = _prepare(settings)
+    handling = Handling(restart, overwrite, skip)
+    side = None if compare is None else local_path(compare, "compare")
+    if pairs is not None and images is None:
+        _note_pictures(path_in, pairs)
+    for video, output in pairs or [(path_in, path_out)]:
+        job = Job(video, output, settings, load, handling, side)
         try:
-            plan = make_plan(reader.properties, path_out, self.engine)
-            if self._compare is not None:
-                check_comparison(self._compare, reader.properties.fps)
-            return Job(
-                path_in,
-                path_out,
-                self.engine,
-                reader,
-                plan,
-                compare=self._compare,
-                keep_record=many,
-                leads=self.processes.leads,
-            )
-        except BaseException:
-            reader.close()
-            raise
+            job.open(check_place=output.parent.is_dir() or pairs is None)
+            yield job.result or make_forecast(video, output, job.reader, job.plan, load(), job.notes)
+        except (ValueError, OSError) as error:
+            if pairs is None:
+                raise
+            yield UpscaleResult(video, output, "failed", error=error)
+        finally:
+            job.close()
 
-    def result(self, outcome: Outcome) -> UpscaleResult:
-        """What a job that is done comes to."""
-        job = outcome.job
-        assert job is not None
-        return UpscaleResult(
-            path=outcome.path_out,
-            frames=0 if job.survey is None else job.survey.num_frames,
-            restored_frames=job.restored,
-            width=job.plan.width,
-            height=job.plan.height,
-            seconds=job.seconds,
-            device=self.processes.device,
-            dtype=self._dtype,
+
+def has_many_videos(path_in: PathLike, path_out: PathLike, images: bool | None = None) -> bool:
+    """Whether `path_in` is for `upscale_folder`; raises a ValueError where that is not clear."""
+    return list_videos(local_path(path_in, "path_in"), local_path(path_out, "path_out"), images) is not None
+
+
+def _prepare(settings: UpscaleSettings) -> tuple[Processes, Callable[[], LoadedModel]]:
+    """Who shares the work, and what loads the model when it is first needed."""
+    chosen = choose_device(settings.device)
+    processes = join_processes(chosen, settings.device is not None)
+    dtype, reason = parse_dtype(settings.dtype, processes.device)
+    if processes.leads:
+        logger.info(f"Device {processes.device}, {str(dtype).removeprefix('torch.')}: {reason}.")
+    return processes, cache(lambda: LoadedModel.load(settings.model, processes.device, dtype))
+
+
+def _note_pictures(folder: Path, pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Says that images are taken for pictures where nobody asked for that."""
+    if any(video.suffix.lower() in IMAGE_SUFFIXES and video.is_file() for video, _ in pairs):
+        logger.warning(
+            f"{folder}: images are upscaled each by itself, as their sizes or names are not those of a video's frames "
+            "(`images` decides it)."
         )
-
-    def folder_result(self, outcome: Outcome) -> FolderResult:
-        """The outcome for those who call from outside."""
-        result = None if outcome.job is None else self.result(outcome)
-        return FolderResult(outcome.path_in, outcome.path_out, outcome.status, result, outcome.error)
-
-
-class Bars:
-    """A bar for the first pass over each video and one for its upscaling.
-
-    Args:
-        shown: on a terminal; False shows none.
-    """
-
-    def __init__(self, shown: bool) -> None:
-        self._disable = None if shown else True  # None: no bar where the output is no terminal
-        self._job: Job | None = None
-        self._kind = ""
-        self._bar: Any = None
-
-    def __enter__(self) -> Bars:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def surveyed(self, job: Job) -> None:
-        """Another frame was read in the first pass."""
-        self._bar_for(job, "reading", job.declared_frames).update()
-
-    def finished(self, job: Job) -> None:
-        """Another clip was finished."""
-        done = job.finished_frames()
-        bar = self._bar_for(job, "upscaling", job.survey.num_frames if job.survey else None, initial=done)
-        bar.update(done - bar.n)
-
-    def _bar_for(self, job: Job, kind: str, total: int | None, initial: int = 0) -> Any:
-        if job is not self._job or kind != self._kind:
-            self._close()
-            self._job, self._kind = job, kind
-            self._bar = tqdm(total=total, initial=initial, unit="frame", desc=kind, disable=self._disable)
-        return self._bar
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def load_pipeline(model: str, device: torch.device, dtype: torch.dtype) -> Any:
-    """The pipeline of that name, folder or repository id, on `device` in `dtype`, with its own progress bars off."""
-    pipe = load_by_name(model, dtype=dtype).to(device)  # diffusers warns where `to` is given a dtype
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def parameter_counts(pipe: Any) -> dict[str, int]:
-    """Number of parameters of each component that has any."""
-    parts = {name: part for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)}
-    return {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}
-
-
-def _check_distinct(path_in: Path, path_out: Path, compare: Path | None) -> None:
-    if path_in.resolve() == path_out.resolve():
-        raise ValueError(f"{path_out}: the output must be another file than the input.")
-    if compare is not None and compare.resolve() in (path_in.resolve(), path_out.resolve()):
-        raise ValueError(f"{compare}: the comparison must be another file than the input and the output.")

@@ -1,11 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-from seeclear._registration import register
-
 from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .instance_tokens import InstanceEncoderDecoder
 from .pixel_condenser import PixelCondenser, PixelCondenserOutput
-from .presets import LENS_PRESETS, PRESETS, build_components, build_lens_components
+from .presets import LENS_PRESETS, PRESETS
 from .semantic_distiller import SemanticDistiller, SemanticDistillerOutput
 from .semantic_lens import SemanticLens, SemanticLensOutput
 from .size_requirement import SizeRequirement
@@ -24,8 +22,4 @@ __all__ = [
     "SemanticLens",
     "SemanticLensOutput",
     "SizeRequirement",
-    "build_components",
-    "build_lens_components",
 ]
-
-register()

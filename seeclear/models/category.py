@@ -11,6 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .attention import PixelCrossAttention
+from .transformer import CrossAttention, TransformerEncoderLayer
 
 
 class CaTeGory(nn.Module):
@@ -30,10 +31,27 @@ class CaTeGory(nn.Module):
         self.to_pyramid = nn.ModuleList(nn.Linear(channels, texture_dim) for channels in pyramid_channels)
         self.norm_pyramid = nn.LayerNorm(texture_dim)
         self.norm_textures = nn.LayerNorm(texture_dim)
-        self.cross_attention = nn.MultiheadAttention(texture_dim, heads, batch_first=True)
-        self.self_attention = nn.TransformerEncoderLayer(
-            texture_dim, heads, 2 * texture_dim, dropout=0.0, batch_first=True, norm_first=True
-        )
+        self.cross_attention = CrossAttention(texture_dim, heads)
+        self.self_attention = TransformerEncoderLayer(texture_dim, heads, 2 * texture_dim)
+
+    def forward(
+        self,
+        state: Tensor | None,
+        clip_tokens: Tensor | None = None,
+        pyramid: list[Tensor] | None = None,
+        num_frames: int = 1,
+    ) -> Tensor:
+        """Reads the memory for `clip_tokens`, or writes `pyramid` into it.
+
+        Args:
+            state: T (B, J, D_t); None is the learned start.
+            clip_tokens, pyramid, num_frames: as [`read`] and [`write`] take them; one of the first two.
+        """
+        if pyramid is None:
+            assert clip_tokens is not None
+            return self.read(clip_tokens, self.initial_state(len(clip_tokens)) if state is None else state)
+        batch_size = len(pyramid[0]) // num_frames
+        return self.write(self.initial_state(batch_size) if state is None else state, pyramid, num_frames)
 
     def initial_state(self, batch_size: int) -> Tensor:
         """The learned textures as the state of `batch_size` new videos, (B, J, D_t)."""
@@ -47,8 +65,8 @@ class CaTeGory(nn.Module):
 
         `clip_tokens` O_c (B, K, D), `state` T (B, J, D_t) -> D key/value tokens (B, D, D_t).
         """
-        logits = clip_tokens.transpose(1, 2) @ self.semantics / self.semantics.shape[0] ** 0.5
-        return logits.softmax(dim=-1) @ state
+        logits = clip_tokens.transpose(1, 2) @ self.semantics / self.semantics.shape[0] ** 0.5  # (B, D, J)
+        return logits.softmax(dim=-1) @ state.to(clip_tokens.dtype)
 
     def write(self, state: Tensor, pyramid: list[Tensor], num_frames: int) -> Tensor:
         """T <- SelfAttn(CrossAttn(T_hat, pyramid)), eq. 17 and 18.
@@ -65,11 +83,11 @@ class CaTeGory(nn.Module):
         for project, features in zip(self.to_pyramid, pyramid, strict=True):
             pooled = F.adaptive_avg_pool2d(features, self.pooled_size)
             pooled = rearrange(pooled, "(b f) c h w -> b f (h w) c", f=num_frames).mean(dim=1)
-            tokens.append(project(pooled))
+            tokens.append(project(pooled))  # (B, 16, D_t)
         affinity = (self.semantics.T @ self.semantics / self.semantics.shape[0] ** 0.5).softmax(dim=-1)  # (J, J)
-        embedded = affinity @ state
+        embedded = affinity @ state.to(pyramid[0].dtype)  # (B, J, D_t)
         context = self.norm_pyramid(torch.cat(tokens, dim=1))  # (B, 16 per level, D_t)
-        fetched, _ = self.cross_attention(self.norm_textures(embedded), context, context, need_weights=False)
+        fetched = self.cross_attention(self.norm_textures(embedded), context, context)
         return self._bounded(self.self_attention(embedded + fetched))
 
 

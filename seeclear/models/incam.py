@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import ChannelNorm, PixelCrossAttention, WindowSelfAttention, zero_init
+from .attention import PixelCrossAttention, WindowSelfAttention
+from .blocks import ChannelNorm, zero_init
 
 
 class SpatialModulation(nn.Module):

@@ -3,13 +3,12 @@
 Semantic Lens).
 """
 
-from typing import Any
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from .attention import sinusoidal_positions
+from .transformer import TransformerDecoderLayer, TransformerEncoderLayer
 
 
 class InstanceEncoderDecoder(nn.Module):
@@ -22,12 +21,11 @@ class InstanceEncoderDecoder(nn.Module):
     def __init__(self, token_dim: int, num_clip_tokens: int, heads: int, num_layers: int) -> None:
         super().__init__()
         self.frame_position = nn.Linear(8, token_dim, bias=False)
-        options: dict[str, Any] = {"dropout": 0.0, "batch_first": True, "norm_first": True}
         self.encoder = nn.ModuleList(
-            nn.TransformerEncoderLayer(token_dim, heads, 2 * token_dim, **options) for _ in range(num_layers)
+            TransformerEncoderLayer(token_dim, heads, 2 * token_dim) for _ in range(num_layers)
         )
         self.decoder = nn.ModuleList(
-            nn.TransformerDecoderLayer(token_dim, heads, 2 * token_dim, **options) for _ in range(num_layers)
+            TransformerDecoderLayer(token_dim, heads, 2 * token_dim) for _ in range(num_layers)
         )
         self.queries = nn.Parameter(torch.randn(num_clip_tokens, token_dim) * 0.5)
         self.norm = nn.LayerNorm(token_dim)

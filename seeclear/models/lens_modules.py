@@ -7,27 +7,15 @@ patches of 2x2 pixels, so on H/2 x W/2 positions: a quarter of the queries and a
 lost, since a patch carries all four.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from .attention import PixelCrossAttention, WindowSelfAttention, zero_init
+from .attention import PixelCrossAttention, WindowSelfAttention
+from .blocks import in_parts, zero_init
 
 PATCH = 2
-_PART_PIXELS = 2**16
-
-
-def in_parts(call: Callable[..., Tensor], *maps: Tensor) -> Tensor:
-    """`call(*maps)` for a function that sees each image (N, ...) alone: where no gradient is wanted, for so many at a
-    time that layers hand each other what still lies in the processor's cache.
-    """
-    count = max(1, _PART_PIXELS // (maps[0].shape[-2] * maps[0].shape[-1]))
-    if torch.is_grad_enabled() or count >= len(maps[0]):
-        return call(*maps)
-    return torch.cat([call(*part) for part in zip(*(x.split(count) for x in maps), strict=True)])
 
 
 class ToPatches(nn.Module):
@@ -126,7 +114,7 @@ class ImplicitMaskedAlignment(nn.Module):
         self.position_bias = nn.Parameter(-width[:, None, None] * (axis[:, None] + axis))  # (heads, dy, dx)
         self.share = nn.Parameter(torch.zeros(channels)) if compensated else None
 
-    def descriptors(self, features: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor]:
+    def descriptors(self, features: Tensor, masks: Tensor | None) -> Tensor:
         """What patches are compared by, of all frames at once.
 
         Args:
@@ -134,39 +122,34 @@ class ImplicitMaskedAlignment(nn.Module):
             masks: instance masks M in [0, 1], (N, H/2, W/2, K); given if and only if the module takes masks.
 
         Returns:
-            As queries and as keys, each (N, H/2, W/2, heads * (head_dim + 1 + K)). Their product is the logits up to
-            the displacement's bias: sharpness * (cosine - 1), small where it matters and so exact in half precision.
+            (N, H/2, W/2, heads * (head_dim + 1 + K)): for each head a vector of length one, a one, and the masks.
         """
         described = self.describe(features).permute(0, 2, 3, 1).unflatten(-1, (self.heads, -1))
-        described = F.normalize(described, dim=-1)
-        one = torch.ones_like(described[..., :1])
-        queries = torch.cat([described, -one], dim=-1) * self.log_sharpness.exp().to(described.dtype)
-        keys = torch.cat([described, one], dim=-1)
-        if self.mask_weight is not None and masks is not None:
-            shared = masks[:, :, :, None].to(keys.dtype).expand(-1, -1, -1, self.heads, -1)
-            queries = torch.cat([queries, shared * self.mask_weight.to(keys.dtype)], dim=-1)
-            keys = torch.cat([keys, shared], dim=-1)
-        return queries.flatten(3), keys.flatten(3)
+        described = F.normalize(described, dim=-1)  # (N, H/2, W/2, heads, head_dim)
+        parts = [described, torch.ones_like(described[..., :1])]
+        if masks is not None:
+            parts.append(masks[:, :, :, None].to(described.dtype).expand(-1, -1, -1, self.heads, -1))
+        return torch.cat(parts, dim=-1).flatten(3)
 
-    def forward(self, queries: Tensor, keys: Tensor, support: Tensor) -> Tensor:
-        """Moves `support`.
+    def forward(self, reference: Tensor, support: Tensor, hidden_states: Tensor) -> Tensor:
+        """Moves the features of the supporting frame.
 
         Args:
-            queries: of the reference frame, as [`descriptors`] gives them.
-            keys: of the supporting frame.
-            support: the supporting frame's features (N, C, H, W).
+            reference: descriptors of the reference frame, as [`descriptors`] gives them.
+            support: of the supporting frame.
+            hidden_states: the supporting frame's features (N, C, H, W).
 
         Returns:
             The features (N, C, H, W), aligned to the reference.
         """
-        height, width = queries.shape[1:3]
+        height, width = reference.shape[1:3]
         size, heads = self.window_size, self.heads
         rows, columns = -(-height // size), -(-width // size)
         values = rearrange(
-            support.permute(0, 2, 3, 1), "n (h p) (w q) (g c) -> n h w (g p q c)", p=PATCH, q=PATCH, g=heads
+            hidden_states.permute(0, 2, 3, 1), "n (h p) (w q) (g c) -> n h w (g p q c)", p=PATCH, q=PATCH, g=heads
         )
-        query = self._windows(queries, rows, columns, 0)  # (N*n, heads, size^2, d)
-        key, value = (self._windows(x, rows, columns, self.radius) for x in (keys, values))
+        query = self._windows(self._weighted(reference), rows, columns, 0)  # (N*n, heads, size^2, d)
+        key, value = (self._windows(x, rows, columns, self.radius) for x in (support, values))
         logits = query @ key.transpose(-1, -2) + self._bias().to(query.dtype)
         moved = logits.softmax(dim=-1).to(value.dtype) @ value  # (N*n, heads, size^2, p*q*c)
         moved = rearrange(
@@ -179,7 +162,19 @@ class ImplicitMaskedAlignment(nn.Module):
             q=PATCH,
         )
         moved = moved[:, : PATCH * height, : PATCH * width].permute(0, 3, 1, 2)
-        return moved if self.share is None else support.lerp(moved, self.share.to(moved.dtype)[:, None, None])
+        return moved if self.share is None else hidden_states.lerp(moved, self.share.to(moved.dtype)[:, None, None])
+
+    def _weighted(self, descriptors: Tensor) -> Tensor:
+        """Descriptors as queries, (N, H/2, W/2, heads * d) each. Their product with those of the supporting frame is
+        the logits up to the displacement's bias: sharpness * (cosine - 1), small where it matters and so exact in half
+        precision, and the masks' part.
+        """
+        maps = descriptors.unflatten(-1, (self.heads, -1))
+        sharpness = self.log_sharpness.exp()  # (heads, 1)
+        weights = [sharpness.expand(-1, self.describe.linear.out_features // self.heads), -sharpness]
+        if self.mask_weight is not None:
+            weights.append(self.mask_weight.expand(-1, maps.shape[-1] - sum(w.shape[1] for w in weights)))
+        return (maps * torch.cat(weights, dim=1).to(maps.dtype)).flatten(3)
 
     def _windows(self, maps: Tensor, rows: int, columns: int, margin: int) -> Tensor:
         """(N, h, w, heads * d) -> overlapping windows (N * rows * columns, heads, (size + 2 margin)^2, d); the edge is

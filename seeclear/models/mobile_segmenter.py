@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import MobileNetV2Config, MobileNetV2Model
 
-from .attention import sinusoidal_positions, zero_init
+from .attention import sinusoidal_positions
+from .blocks import zero_init
+from .transformer import CrossAttention, SelfAttention
 
 STRIDES = (4, 8, 16, 32)
 """Of the pyramid's levels; height and width of the frames must be multiples of the last."""
@@ -64,18 +66,16 @@ class QueryLayer(nn.Module):
     def __init__(self, hidden_dim: int, heads: int) -> None:
         super().__init__()
         self.cross_norm, self.self_norm, self.feed_norm = (nn.LayerNorm(hidden_dim) for _ in range(3))
-        self.cross = nn.MultiheadAttention(hidden_dim, heads, batch_first=True)
-        self.self_attention = nn.MultiheadAttention(hidden_dim, heads, batch_first=True)
+        self.cross = CrossAttention(hidden_dim, heads)
+        self.self_attention = SelfAttention(hidden_dim, heads)
         self.feed = nn.Sequential(
             nn.Linear(hidden_dim, 4 * hidden_dim), nn.ReLU(), nn.Linear(4 * hidden_dim, hidden_dim)
         )
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, outside: Tensor) -> Tensor:
-        """`queries` (N, Q, D), `keys` and `values` (N, h*w, D), `outside` bool (N * heads, Q, h*w): not looked at."""
-        attended = self.cross(self.cross_norm(queries), keys, values, attn_mask=outside, need_weights=False)[0]
-        queries = queries + attended
-        normed = self.self_norm(queries)
-        queries = queries + self.self_attention(normed, normed, normed, need_weights=False)[0]
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, inside: Tensor) -> Tensor:
+        """`queries` (N, Q, D), `keys` and `values` (N, h*w, D), `inside` bool (N, Q, h*w): where a query may look."""
+        queries = queries + self.cross(self.cross_norm(queries), keys, values, inside)
+        queries = queries + self.self_attention(self.self_norm(queries))
         return queries + self.feed(self.feed_norm(queries))
 
 
@@ -110,7 +110,6 @@ class MobileSegmenter(nn.Module):
         positions: bool = False,
     ) -> None:
         super().__init__()
-        self.heads = heads
         self.backbone = MobileBackbone()
         self.pyramid = nn.ModuleList(PyramidLevel(channels, hidden_dim) for channels in CHANNELS)
         self.level_embedding = nn.Parameter(torch.zeros(3, hidden_dim))
@@ -138,7 +137,7 @@ class MobileSegmenter(nn.Module):
         masks = [self.masks(self.norm(queries), pixel_features)]
         for i, layer in enumerate(self.decoder):
             keys, values = self._memory(levels[i % 3], i % 3)
-            queries = layer(queries, keys, values, self._outside(masks[-1], levels[i % 3].shape[-2:]))
+            queries = layer(queries, keys, values, self._inside(masks[-1], levels[i % 3].shape[-2:]))
             masks.append(self.masks(self.norm(queries), pixel_features))
         return self.norm(queries), pixel_features, masks
 
@@ -162,8 +161,8 @@ class MobileSegmenter(nn.Module):
         where = position(places(maps.shape[-2], maps.shape[-1], maps.device).to(maps.dtype))
         return where.T.unflatten(1, maps.shape[-2:])
 
-    def _outside(self, masks: Tensor, size: Sequence[int]) -> Tensor:
-        """Where a query must not look: outside its mask; a query whose mask is empty looks everywhere."""
+    @staticmethod
+    def _inside(masks: Tensor, size: Sequence[int]) -> Tensor:
+        """Where a query may look, (N, Q, h*w): inside its mask; a query whose mask is empty looks everywhere."""
         inside = F.adaptive_avg_pool2d(masks.detach(), (size[0], size[1])).flatten(2) > 0
-        inside |= ~inside.any(dim=-1, keepdim=True)
-        return ~inside.repeat_interleave(self.heads, dim=0)
+        return inside | ~inside.any(dim=-1, keepdim=True)

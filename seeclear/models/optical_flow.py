@@ -42,7 +42,7 @@ def dense_inverse_search(pictures: Tensor) -> Tensor:
 
     Settings are those of OpenCV's medium preset, but at the full size, without mean normalization, with patches every
     5th pixel, with fewer steps of descent and of refinement, and with twice the weight of smoothness in the refinement
-    (docs/training.md, benchmarks/flow.py).
+    (docs/experiments/optical-flow.md).
     """
 
     def search(first: np.ndarray, second: np.ndarray) -> np.ndarray:

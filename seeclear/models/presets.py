@@ -1,15 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""The named sizes of SeeClear (`tiny`, the shipped default, and `base`, the paper's scale) and of Semantic Lens."""
+"""The named sizes of SeeClear (`tiny`, the shipped default, and `base`, the paper's scale) and of Semantic Lens: the
+arguments of their networks.
+"""
 
 from typing import Any
-
-import torch
-
-from seeclear.schedulers import BlurringResShiftScheduler
-
-from .pixel_condenser import PixelCondenser
-from .semantic_distiller import SemanticDistiller
-from .semantic_lens import SemanticLens
 
 
 def _swin(embed_dim: int, depths: list[int], heads: list[int]) -> dict[str, Any]:
@@ -38,9 +32,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "semantic_distiller": {
             "segmenter_config": {"model_type": "mobile", "positions": True},
+            "num_tokens": 8,  # of 16 queries, so that the words decide
             "vocabulary": ("person", "animal", "vehicle"),
         },
-        "scheduler": {},
     },
     "base": {
         "pixel_condenser": {
@@ -59,9 +53,9 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "segmenter_config": {
                 "model_type": "mask2former",
                 "backbone_config": _swin(96, [2, 2, 6, 2], [3, 6, 12, 24]),
-                "num_queries": 100,
+                "num_queries": 200,
             },
-            "num_tokens": 100,
+            "num_tokens": 100,  # of 200 queries, so that the words decide
             "num_clip_tokens": 100,
             "instance_layers": 3,
             "heads": 8,
@@ -69,14 +63,13 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "open_vocabulary": True,
             "working_size": 480 * 832,
         },
-        "scheduler": {},
     },
 }
 
 LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior
     "semantic-lens-tiny": {
-        # IMAGE is off: flow aligns frames already, and what is left to find did not pay (docs/training.md)
+        # IMAGE is off: what flow leaves to be aligned did not pay (docs/experiments/lens-modules.md)
         "semantic_lens": {
             "motion_compensation": True,
             "hidden_channels": 32,
@@ -88,39 +81,3 @@ LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],
     },
 }
-
-
-def _find(preset: str, presets: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """The arguments of the parts of a preset."""
-    if preset not in presets:
-        raise ValueError(f"`preset` is {preset!r}; it must be one of {sorted(presets)}")
-    return presets[preset]
-
-
-def build_components(preset: str) -> dict[str, Any]:
-    """The untrained parts of a [`SeeClearPipeline`] of a named size, by the names of the pipeline's components.
-
-    Raises:
-        ValueError: `preset` is not one of `PRESETS`.
-    """
-    config = _find(preset, PRESETS)
-    with torch.no_grad():
-        return {
-            "pixel_condenser": PixelCondenser(**config["pixel_condenser"]),
-            "semantic_distiller": SemanticDistiller(**config["semantic_distiller"]),
-            "scheduler": BlurringResShiftScheduler(**config["scheduler"]),
-        }
-
-
-def build_lens_components(preset: str) -> dict[str, Any]:
-    """The untrained parts of a [`SemanticLensPipeline`] of a named size, by the names of the pipeline's components.
-
-    Raises:
-        ValueError: `preset` is not one of `LENS_PRESETS`.
-    """
-    config = _find(preset, LENS_PRESETS)
-    with torch.no_grad():
-        return {
-            "semantic_lens": SemanticLens(**config["semantic_lens"]),
-            "semantic_distiller": SemanticDistiller(**config["semantic_distiller"]),
-        }

@@ -14,7 +14,7 @@ of width D, P segmentation features. Everything works at low resolution up to th
 """
 
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,22 +23,23 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
+from seeclear.loading import FromShipped
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE
 
-from .attention import conv_blocks, zero_init
+from .blocks import conv_blocks, in_parts, zero_init
 from .lens_modules import (
     PATCH,
     GlobalPerspectiveShifter,
     ImplicitMaskedAlignment,
     InstanceSemanticEmbedding,
     MultiFrameAttention,
-    in_parts,
     sample_maps,
     sampling_matrix,
 )
 from .optical_flow import clip_flow
-from .propagation import ClipMotion, ClipSemantics, PropagationBranch, propagate
+from .propagation import ClipMotion
+from .semantic_propagation import ClipSemantics, SemanticPropagationBranch
 
 
 @dataclass
@@ -52,7 +53,7 @@ class SemanticLensOutput(BaseOutput):
     sample: Tensor
 
 
-class SemanticLens(ModelMixin, ConfigMixin):
+class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
     """LR clip and its semantics in, HR clip out, in one pass.
 
     Each module is a switch: `image`, `gps`, `isee`, `multi_frame_attention`. With all of them off it is a plain
@@ -83,6 +84,8 @@ class SemanticLens(ModelMixin, ConfigMixin):
             several frames know more about than one.
         hidden_channels: width of the residual blocks between their convolutions; None is `channels`.
         neighbor_channels: with motion compensation, 3 shows the enlarged frame before in colour, 1 in grey.
+        distiller_digest: names the distiller that it was trained with, as `pipelines.prior` does; None where
+            that is not known.
 
     Raises:
         ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
@@ -90,7 +93,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
-    _no_split_modules = ["PropagationBranch", "MultiFrameAttention"]
+    _no_split_modules = ["SemanticPropagationBranch", "MultiFrameAttention"]
     _repeated_blocks = ["ConvBlock"]
 
     @register_to_config
@@ -118,6 +121,7 @@ class SemanticLens(ModelMixin, ConfigMixin):
         motion_compensation: bool = False,
         hidden_channels: int | None = None,
         neighbor_channels: int = 3,
+        distiller_digest: str | None = None,
     ) -> None:
         super().__init__()
         if channels % head_dim or channels % alignment_heads:
@@ -129,12 +133,14 @@ class SemanticLens(ModelMixin, ConfigMixin):
         if motion_compensation and channels % scale**2:
             raise ValueError(f"`channels` is {channels}; motion compensation needs a multiple of {scale**2}")
 
-        def branch(sources: int, blocks: int) -> PropagationBranch:
-            return PropagationBranch(
+        def branch(sources: int, blocks: int) -> SemanticPropagationBranch:
+            return SemanticPropagationBranch(
                 channels,
                 sources,
                 blocks,
                 hidden_channels,
+                scale if motion_compensation else None,
+                neighbor_channels,
                 ImplicitMaskedAlignment(
                     channels,
                     alignment_heads,
@@ -147,8 +153,6 @@ class SemanticLens(ModelMixin, ConfigMixin):
                 else None,
                 GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
                 InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
-                scale if motion_compensation else None,
-                neighbor_channels,
             )
 
         self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
@@ -230,9 +234,9 @@ class SemanticLens(ModelMixin, ConfigMixin):
                 shown = F.pad(shown, [self.config.scale * side for side in padding], mode="replicate")
             shown = shown.unflatten(0, (batch_size, num_frames))
             motion = ClipMotion(shown, flow, self.config.scale, self.config.neighbor_channels)
-        along = partial(propagate, num_frames=num_frames, motion=motion, semantics=semantics, run=self._run)
-        behind = along(self.backward_branch, (extracted,), reverse=True)
-        hidden = along(self.forward_branch, (extracted, behind))
+        given: dict[str, Any] = {"semantics": semantics, "run": self._run}
+        behind = self.backward_branch((extracted,), num_frames, motion, reverse=True, **given)  # (B*F, C, H, W)
+        hidden = self.forward_branch((extracted, behind), num_frames, motion, **given)
 
         # 3. all frames together, and up
         if self.attention is not None:

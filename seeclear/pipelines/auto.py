@@ -6,6 +6,7 @@ from typing import Any
 
 from diffusers import DiffusionPipeline
 
+from seeclear.loading import reaching_the_hub
 from seeclear.shipped import locate
 
 from .pipeline_seeclear import SeeClearPipeline
@@ -21,7 +22,8 @@ def load_pipeline(name_or_path: str | os.PathLike[str], **kwargs: Any) -> SeeCle
         ValueError: there is no such pipeline, or it is none of this package's.
     """
     location = locate(name_or_path, "name_or_path")
-    name = DiffusionPipeline.load_config(location)["_class_name"]
+    with reaching_the_hub(location, {}) as options:
+        name = DiffusionPipeline.load_config(location, **options)["_class_name"]
     if name not in PIPELINES:
         raise ValueError(f"`name_or_path` {str(name_or_path)!r} holds a {name}; it must be one of {sorted(PIPELINES)}")
     return PIPELINES[name].from_pretrained(location, **kwargs)

@@ -28,7 +28,8 @@ from seeclear.video.codecs import LARGE_FRAME
 
 from .pipeline_seeclear import SeeClearPipeline
 from .pipeline_semantic_lens import SemanticLensPipeline
-from .streaming import DEFAULT_TILE_OVERLAP, StreamSettings, plan_tiles
+from .settings import RestorationSettings
+from .tiles import DEFAULT_TILE_OVERLAP, plan_tiles
 
 Pipeline = SeeClearPipeline | SemanticLensPipeline
 
@@ -86,19 +87,19 @@ def estimate_peak_bytes(
         pipe: a [`SeeClearPipeline`] or a [`SemanticLensPipeline`].
         height, width: of the LR frames.
         clip_length: frames of a clip; None is the pipeline's.
-        tile: as in [`StreamSettings`]; None is the whole frame.
+        tile: as in [`RestorationSettings`]; None is the whole frame.
         dtype: what the networks compute in; None is the pipeline's.
         clip_overlap: frames that two clips share; None is the pipeline's.
 
     Raises:
         ValueError: `tile`, `clip_length` or `clip_overlap` is out of its range.
     """
-    settings = StreamSettings(clip_length=clip_length, clip_overlap=clip_overlap, tile=tile)
+    settings = RestorationSettings(clip_length=clip_length, clip_overlap=clip_overlap, tile=tile)
     frames, overlap = settings.clips(pipe.config.clip_length, pipe.config.clip_overlap)
     itemsize = (pipe.dtype if dtype is None else dtype).itemsize
     copies, numbers, multiple_of = _network(pipe)
-    rows, columns, _ = plan_tiles(height, width, settings, multiple_of)
-    tile_pixels = max(map(len, rows)) * max(map(len, columns))
+    tiling = plan_tiles(height, width, settings, multiple_of)
+    tile_pixels = max(map(len, tiling.rows)) * max(map(len, tiling.columns))
 
     low_res = 12 * height * width
     high_res = low_res * pipe.scale**2
@@ -119,7 +120,7 @@ def estimate_peak_bytes(
 
 @dataclass(frozen=True)
 class ClipsAndTile:
-    """Settings of [`StreamSettings`], by the same names."""
+    """Settings of [`RestorationSettings`], by the same names."""
 
     clip_length: int | None
     clip_overlap: int | None

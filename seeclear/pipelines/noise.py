@@ -9,6 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .streaming import Clip
+from .tiles import Tile
+
 NOISE_MODES = ("video", "clip", "frame")
 BLOCK = 256
 """HR pixels: noise is drawn in squares of this side, counted from the frame's upper left corner."""
@@ -22,8 +25,14 @@ def draw_seeds(generator: Generators, count: int) -> list[int]:
     None is torch's global generator, as everywhere in diffusers.
 
     Raises:
-        ValueError: a list of another length.
+        ValueError: no generators, or a list of another length.
     """
+    known = generator if isinstance(generator, list) else [generator]
+    if not all(isinstance(one, torch.Generator) or (one is None and one is generator) for one in known):
+        raise ValueError(
+            f"`generator` is {generator!r}; it must be a torch.Generator, such as torch.Generator().manual_seed(0), a "
+            "list of one for each video, or None"
+        )
     if isinstance(generator, list):
         if len(generator) != count:
             raise ValueError(f"`generator` has {len(generator)} entries; there are {count} videos")
@@ -67,6 +76,12 @@ class VideoNoise:
             for frame, position in enumerate(positions):
                 self._fill(noise[video, frame], f"{seed} {step} {position}", rows, columns)
         return noise.expand(-1, num_frames, -1, -1, -1)
+
+    def of_tile(self, step: int, clip: Clip, tile: Tile) -> Tensor:
+        """The noise of a tile of a clip (B, F, 3, s * height, s * width), as [`draw`] gives it."""
+        rows = slice(clip.scale * tile.top, clip.scale * tile.bottom)
+        columns = slice(clip.scale * tile.left, clip.scale * tile.right)
+        return self.draw(step, clip.start, clip.num_frames, rows, columns)
 
     @staticmethod
     def _fill(noise: Tensor, key: str, rows: slice, columns: slice) -> None:

@@ -1,13 +1,20 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """SeeClear as a diffusers pipeline (Algorithm 1; with a prior, SeeClear*).
 
-One clip is restored in `run_seeclear`; `streaming` cuts a video into clips and tiles and blends them.
+    whole LR clip -> distiller -> tokens, features; optical flow      once a clip: `encode_semantics`
+    LR tile -> bicubic or prior -> y                                   once a tile: `prepare_low_res`
+    u_T ~ N(y, kappa^2 eta_T)                                          `prepare_latents`
+    u_T -> [condenser -> scheduler] x steps -> x0                      `denoise`; CaTeGory's memory is read
+    memory <- decoder features of the last step                        `write_memory`; carried to the next clip
+
+`streaming` cuts a video into clips and tiles and blends them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import ModelMixin
 from torch import Tensor
@@ -15,25 +22,43 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seeclear.models import PixelCondenser, SemanticDistiller, SemanticLens
 from seeclear.schedulers import BlurringResShiftScheduler
-from seeclear.video.inputs import VideoInput, read_input
+from seeclear.video.inputs import Frame, VideoInput
 
-from .loading import ShippedPipeline
+from .callbacks import Callback, StepCallback
+from .clip_context import ClipContext, align_features
 from .noise import Generators, VideoNoise, draw_seeds
 from .pipeline_output import SeeClearPipelineOutput
-from .run_seeclear import Prior, SeeClearRun
-from .streaming import FinishedFrames, StreamSettings, StreamState
-from .videos import (
-    check_output_type,
-    convert_output,
-    count_tiles,
-    group_videos,
-    restore_videos,
-    single_frames,
-    stream_video,
-)
+from .pipeline_semantic_lens import semantics_of, upscale_tile
+from .prior import Prior, check_prior
+from .settings import RestorationSettings
+from .shared_flow import SharedFlow
+from .shipped_pipeline import ShippedPipeline
+from .streaming import Clip, ClipStream, FinishedFrames, Layout, StreamState
+from .tiles import Tile, crop_tile, enlarge_tile, pad_frames
+from .videos import VideoBatch, check_output_type, one_video, single_frames, without_batch
 from .vocabulary import embed_vocabulary
 
-Callback = Callable[["SeeClearPipeline", int, int, dict[str, Tensor]], dict[str, Tensor]] | None
+
+@dataclass
+class _Run:
+    """What one call owns; another call, of another thread or while this one is suspended, changes nothing of it."""
+
+    settings: RestorationSettings
+    scheduler: BlurringResShiftScheduler
+    timesteps: list[int]
+    prior: ModelMixin | Prior | None
+    vocabulary: Tensor | None
+    callback: StepCallback
+    flow: SharedFlow
+    prior_flow: SharedFlow | None
+    noise: VideoNoise
+    report: Callable[[], object] = lambda: None
+
+    def of_videos(self, seeds: Sequence[int]) -> "_Run":
+        """The same for other videos, which share nothing with those before."""
+        flow = SharedFlow(self.flow.estimate)
+        prior_flow = None if self.prior_flow is None else SharedFlow(self.prior_flow.estimate)
+        return replace(self, flow=flow, prior_flow=prior_flow, noise=VideoNoise(seeds, self.settings.noise))
 
 
 class SeeClearPipeline(ShippedPipeline):
@@ -42,7 +67,8 @@ class SeeClearPipeline(ShippedPipeline):
     Args:
         pixel_condenser: the denoising U-Net.
         semantic_distiller: gives it the semantics of a clip.
-        scheduler: the diffusion process; its configuration's `sampler` is the default one.
+        scheduler: the diffusion process; its configuration's `sampler` is the default one. Every call works with a
+            scheduler of its own that is made from the configuration of this one.
         prior: SeeClear*: what gives the HR clips from which sampling starts. A [`SemanticLens`], which shares the
             distiller; or another model that maps LR clips (B, F, 3, H, W) in [-1, 1] to HR clips (B, F, 3, sH, sW);
             None is bicubic. For a plain function use the `prior` argument of the call.
@@ -84,6 +110,7 @@ class SeeClearPipeline(ShippedPipeline):
             clip_overlap=clip_overlap,
             default_num_inference_steps=default_num_inference_steps,
         )
+        self._interrupt = False
 
     @property
     def scale(self) -> int:
@@ -95,6 +122,29 @@ class SeeClearPipeline(ShippedPipeline):
         """Steps of the last call."""
         return self._num_timesteps
 
+    @property
+    def interrupt(self) -> bool:
+        """Whether the call that is running is to end early; a callback sets `_interrupt`, as everywhere in diffusers.
+
+        A tile is then what the last step estimated, and all that has not begun is enlarged by bicubic.
+        """
+        return self._interrupt
+
+    @property
+    def layout(self) -> Layout:
+        """What clips and tiles have to be like without a prior of the call: corners lie on the coarsest level's
+        attention windows, of which those of the other levels are parts.
+        """
+        return self._layout(self.prior)
+
+    def _layout(self, prior: ModelMixin | Prior | None) -> Layout:
+        """As [`layout`]; with a prior y is not known of the frames around a clip, since it works on the clip alone."""
+        config, condenser = self.config, self.pixel_condenser
+        multiple_of = condenser.size_requirement.multiple_of
+        reach = condenser.reach if prior is None else 0
+        alignment = multiple_of * condenser.config.window_size
+        return Layout(self.scale, config.clip_length, config.clip_overlap, reach, multiple_of, alignment)
+
     @torch.no_grad()
     def __call__(
         self,
@@ -103,7 +153,7 @@ class SeeClearPipeline(ShippedPipeline):
         sampler: str | None = None,
         noise: str = "video",
         generator: Generators = None,
-        prior: Prior = None,
+        prior: Prior | SemanticLens | None = None,
         clip_length: int | None = None,
         clip_overlap: int | None = None,
         tile: int | tuple[int, int] | None = None,
@@ -111,166 +161,256 @@ class SeeClearPipeline(ShippedPipeline):
         scene_detection: bool = True,
         vocabulary: Sequence[str] | None = None,
         output_type: str = "pil",
-        callback_on_step_end: Callback = None,
-        callback_on_step_end_tensor_inputs: list[str] | tuple[str, ...] = ("latents",),
+        callback_on_step_end: Callback | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         return_dict: bool = True,
     ) -> SeeClearPipelineOutput | tuple[Any]:
         """Upscales a video or a batch of videos of one size and length.
 
         Args:
-            video: list of PIL images; array (F, H, W, 3), uint8 or float in [0, 1]; tensor (F, 3, H, W) in [0, 1]; a
-                batch of these; or a path to a video file or a folder of images.
-            num_inference_steps: 1 to the scheduler's number of trained steps; None is `default_num_inference_steps`.
-            sampler: "markov", "resshift" or "ddim"; None is the scheduler's own.
-            noise: how far a draw of noise reaches: "frame" draws it for every frame, "clip" once for the frames of a
-                clip, "video" once. In several steps the picture changes where the noise does.
+            video: list of PIL images, or one image; array (F, H, W, 3), uint8 or float in [0, 1]; tensor (F, 3, H, W)
+                in [0, 1]; a batch of these; or a path to a video file or a folder of images.
+            num_inference_steps, sampler, noise, clip_length, clip_overlap, tile, tile_overlap, scene_detection,
+                vocabulary: see [`RestorationSettings`]. Words outside of the distiller's vocabulary need one that is
+                open, and a text encoder.
             generator: one generator, or one for each video of the batch; a seed is drawn of it for each video. The
                 same seed gives the same bits.
             prior: a [`SemanticLens`] or a callable LR clip -> HR clip as in the class's description, for this call
                 only. It is given tiles one by one.
-            clip_length, clip_overlap, tile, tile_overlap, scene_detection: see [`StreamSettings`].
-            vocabulary: the words whose instances become semantic tokens (eq. 8, 9), among those stored with the
-                distiller; any words where it has an open vocabulary and the pipeline a text encoder. None is all that
-                are stored.
             output_type: "pil", "np" or "pt", see [`SeeClearPipelineOutput`].
-            callback_on_step_end: called after every step with (pipeline, step, timestep, tensors); what it returns
-                replaces them. The steps of each clip and tile begin at 0. Videos of a batch run together where their
-                scenes are cut alike.
+            callback_on_step_end: called after every step with (pipeline, step, timestep, tensors); what it returns for
+                them is gone on with. The steps of each clip and tile begin at 0.
             callback_on_step_end_tensor_inputs: names among `latents` and `pred_original_sample`, (B, F, 3, H', W') in
-                [-1, 1], padded; of one tile.
+                [-1, 1], padded; of one tile. Videos of a batch run together where their scenes are cut alike.
             return_dict: a [`SeeClearPipelineOutput`] or `(frames,)`.
 
         Raises:
             ValueError: the input or a setting can't be used; the message names it.
         """
         check_output_type(output_type)
-        unknown = [name for name in callback_on_step_end_tensor_inputs if name not in self._callback_tensor_inputs]
-        if unknown:
-            raise ValueError(
-                f"`callback_on_step_end_tensor_inputs` has {unknown}; it may name {self._callback_tensor_inputs}"
-            )
-        settings = StreamSettings(clip_length, clip_overlap, tile, tile_overlap, scene_detection)
-        run = self._start(num_inference_steps, sampler, noise, prior, callback_on_step_end, settings, vocabulary)
-        run.callback_inputs = tuple(callback_on_step_end_tensor_inputs)
-        frames, _ = read_input(video)
-        seeds = draw_seeds(generator, frames.shape[0])
-        groups = group_videos(frames, scene_detection)
-
-        def begin_group(members: list[int]) -> None:
-            run.noise = VideoNoise([seeds[index] for index in members], noise)
-
-        total = count_tiles(run, frames, groups, settings) * len(run.timesteps)
-        with self.progress_bar(total=total) as bar:
+        cut = (clip_length, clip_overlap, tile, tile_overlap, scene_detection)
+        settings = RestorationSettings(*cut, vocabulary, num_inference_steps, sampler, noise)
+        run = self._begin(settings, prior, callback_on_step_end, callback_on_step_end_tensor_inputs)
+        batch = VideoBatch(video, self._layout(run.prior), settings)
+        seeds = draw_seeds(generator, len(batch))
+        with self.progress_bar(total=batch.count_tiles() * self.num_timesteps) as bar:
             run.report = bar.update
-            restored = restore_videos(run, frames, groups.values(), settings, begin_group)
-        self.maybe_free_model_hooks()
-        output = convert_output(restored, output_type)
+            for members, frames in batch.groups():
+                parts = []
+                for finished in self._restore(frames, run.of_videos([seeds[index] for index in members])):
+                    parts.append(finished.frames)
+                batch.put(members, parts)
+        output = batch.output(output_type)
         return SeeClearPipelineOutput(frames=output) if return_dict else (output,)
+
+    def _restore(
+        self, frames: Iterable[Tensor], run: _Run, state: StreamState | None = None
+    ) -> Iterator[FinishedFrames]:
+        """Upscales frames (B, 3, H, W) in [0, 1] clip by clip: where all calls meet (Algorithm 1)."""
+        stream = ClipStream(frames, self._layout(run.prior), run.settings, state)
+        for clip in stream:
+            with torch.no_grad():  # not around the generator: torch's decorator holds what was given out
+                context = None if self.interrupt else self.encode_semantics(clip, run)
+                for tile in clip.tiles():
+                    if context is None or self.interrupt:
+                        y = enlarge_tile(clip.frames.to(self._execution_device) * 2 - 1, tile, self.scale)
+                        clip.paste(tile, y.add_(1).div_(2).clamp_(0, 1))
+                        continue
+                    low_res = self.prepare_low_res(context, tile, run)
+                    latents = self.prepare_latents(low_res, context, tile, run)
+                    restored = self.denoise(latents, low_res, context, tile, run)
+                    clip.paste(tile, restored.float().add(1).div_(2).clamp_(0, 1))
+                    del low_res, latents, restored
+                ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
+            del clip, context
+            yield ready.pop()
+        self.maybe_free_model_hooks()
+
+    def encode_semantics(self, clip: Clip, run: _Run) -> ClipContext:
+        """Distils the whole frames of a clip, once, and finds their optical flow where a network needs it."""
+        low_res = clip.surroundings.to(self._execution_device) * 2 - 1
+        multiple_of = self.pixel_condenser.size_requirement.multiple_of
+        padded = pad_frames(low_res, multiple_of)
+        height, width = padded.shape[-2:]
+        clip_frames = padded.narrow(1, clip.first_frame, clip.num_frames)
+        masks = isinstance(run.prior, SemanticLens) and run.prior.config.image
+        distilled = self.semantic_distiller(clip_frames, run.vocabulary, masks=masks)
+        features, cell = align_features(distilled.features, height, width, multiple_of)
+        dtype, memory = self.pixel_condenser.dtype, clip.carried.get("memory")
+        return ClipContext(
+            clip,
+            distilled,
+            low_res,
+            (height, width),
+            distilled.tokens.to(dtype),
+            features.to(dtype),
+            cell,
+            distilled.clip_tokens.to(dtype),
+            flow=run.flow(padded, clip.start - clip.first_frame),
+            prior_flow=None if run.prior_flow is None else run.prior_flow(low_res, clip.start),
+            memory=None if memory is None else memory.to(low_res.device),
+        )
+
+    def prepare_low_res(self, context: ClipContext, tile: Tile, run: _Run) -> Tensor:
+        """y of a tile and of the frames around the clip: bicubic, or what the prior makes of it.
+
+        Returns:
+            (B, G, 3, s * height, s * width) of the tile, float32; beyond the frame the edge is repeated.
+
+        Raises:
+            ValueError: the prior's result has another shape.
+        """
+        prior, low_res = run.prior, context.low_res
+        if prior is None:
+            return enlarge_tile(low_res, tile, self.scale)
+        if isinstance(prior, SemanticLens):
+            semantics = semantics_of(context.distilled) if prior.needs_semantics else {}
+            return upscale_tile(prior, low_res, semantics, tile, context.size, context.prior_flow)
+        height, width = low_res.shape[-2:]
+        part = low_res[..., tile.top : min(height, tile.bottom), tile.left : min(width, tile.right)]
+        y = prior(part.to(prior.dtype) if isinstance(prior, ModelMixin) else part)
+        expected = (*part.shape[:3], self.scale * part.shape[3], self.scale * part.shape[4])
+        if tuple(y.shape) != expected:
+            raise ValueError(f"`prior` gave frames of shape {tuple(y.shape)}; they must be {expected}")
+        return crop_tile(y.float(), Tile(0, tile.bottom - tile.top, 0, tile.right - tile.left), self.scale)
+
+    def prepare_latents(self, low_res: Tensor, context: ClipContext, tile: Tile, run: _Run) -> Tensor:
+        """u_T ~ N(y, kappa^2 eta_T), eq. 6, of the clip's frames: (B, F, 3, s * height, s * width)."""
+        clip = context.clip
+        y = low_res.narrow(1, clip.first_frame, clip.num_frames)
+        return y + run.scheduler.init_noise_sigma * run.noise.of_tile(0, clip, tile).to(y.device)
+
+    def denoise(self, latents: Tensor, low_res: Tensor, context: ClipContext, tile: Tile, run: _Run) -> Tensor:
+        """x0 of a tile (B, F, 3, s * height, s * width) in [-1, 1]: the loop over the timesteps.
+
+        What CaTeGory writes after the clip goes into the context.
+        """
+        condenser, scheduler, clip = self.pixel_condenser, run.scheduler, context.clip
+        estimate = y = low_res.narrow(1, clip.first_frame, clip.num_frames)
+        known, whole = context.of_tile(tile), tile.weights is None
+        for i, t in enumerate(run.timesteps):
+            if self.interrupt:
+                return estimate
+            last = i + 1 == len(run.timesteps)
+            output = condenser(
+                scheduler.scale_model_input(latents, t),
+                t,
+                low_res,
+                **known,
+                first_frame=clip.first_frame,
+                update_memory=last and whole,
+                return_pyramid=last and not whole and condenser.memory is not None,
+            )
+            context.new_memory = output.memory
+            if output.pyramid is not None:
+                context.gather(output.pyramid, tile)
+            stochastic = scheduler.config.sampler != "ddim" and not last
+            drawn = run.noise.of_tile(i + 1, clip, tile).to(y.device) if stochastic else None
+            step = partial(
+                scheduler.step, timestep=t, sample=latents, low_res=y, variance_noise=drawn, return_dict=False
+            )
+            latents, estimate = step(output.sample.float())
+            latents, estimate = run.callback(self, i, t, latents, estimate, step)
+            run.report()
+        return latents
+
+    def write_memory(self, context: ClipContext) -> dict[str, Tensor]:
+        """What is carried to the next clip: CaTeGory's memory T (B, J, D_t), one a video."""
+        memory = context.new_memory
+        if context.pooled:
+            memory = self.pixel_condenser.write_memory(context.memory, context.pooled)
+        return {} if memory is None else {"memory": memory}
 
     def stream(
         self,
-        frames: Iterable[np.ndarray | Tensor],
-        num_inference_steps: int | None = None,
-        sampler: str | None = None,
-        noise: str = "video",
+        video: VideoInput | Iterable[Frame],
+        *,
         generator: torch.Generator | None = None,
-        prior: Prior = None,
-        clip_length: int | None = None,
-        clip_overlap: int | None = None,
-        tile: int | tuple[int, int] | None = None,
-        tile_overlap: int | None = None,
-        scene_detection: bool = True,
-        vocabulary: Sequence[str] | None = None,
-    ) -> Iterator[Tensor]:
+        prior: Prior | SemanticLens | None = None,
+        output_type: str = "pt",
+        **settings: Any,
+    ) -> Iterator[Any]:
         """Upscales a video frame by frame as it comes; memory depends on clip and tile, not on the video's length.
 
         Args:
-            frames: arrays (H, W, 3), uint8 or float in [0, 1], or tensors (3, H, W), all of one size.
-            num_inference_steps, sampler, noise, generator, prior, vocabulary: as in the call.
-            clip_length, clip_overlap, tile, tile_overlap, scene_detection: see [`StreamSettings`].
+            video: as in the call, but no batch; or any iterable of PIL images, arrays (H, W, 3) or tensors (3, H, W),
+                all of one size.
+            generator, prior: as in the call. Without a `seed` one is drawn of the generator.
+            output_type: "pt" gives tensors (3, sH, sW), "np" arrays (sH, sW, 3), both float32 in [0, 1] on the CPU;
+                "pil" gives PIL images.
+            settings: single settings of [`RestorationSettings`] by their names.
 
         Yields:
-            As many frames as came in, (3, sH, sW) float32 in [0, 1] on the CPU.
+            As many frames as came in.
 
         Raises:
             ValueError: a setting (before the first frame is read) or a frame can't be used.
         """
-        seed = draw_seeds(generator, 1)[0]
-        options = (num_inference_steps, sampler, noise, seed, prior, clip_length, clip_overlap, tile, tile_overlap)
-        return single_frames(self.stream_clips(frames, *options, scene_detection, vocabulary=vocabulary))
+        check_output_type(output_type)
+        if "seed" not in settings:
+            settings["seed"] = draw_seeds(generator, 1)[0]
+        return single_frames(self.stream_clips(video, RestorationSettings(**settings), prior=prior), output_type)
 
     def stream_clips(
         self,
-        frames: Iterable[np.ndarray | Tensor],
-        num_inference_steps: int | None = None,
-        sampler: str | None = None,
-        noise: str = "video",
-        seed: int = 0,
-        prior: Prior = None,
-        clip_length: int | None = None,
-        clip_overlap: int | None = None,
-        tile: int | tuple[int, int] | None = None,
-        tile_overlap: int | None = None,
-        scene_detection: bool = True,
+        video: VideoInput | Iterable[Frame],
+        settings: RestorationSettings | None = None,
         state: StreamState | None = None,
-        vocabulary: Sequence[str] | None = None,
+        prior: Prior | SemanticLens | None = None,
     ) -> Iterator[FinishedFrames]:
         """As [`stream`], clip by clip and with the state after each, for runs that may be interrupted.
 
         Args:
-            frames: as for [`stream`]; with `state`, the frames from `state.next_frame` on.
-            seed: of the noise, any whole number. Noise depends on it and on the place in the video alone.
+            video: as for [`stream`]; with `state`, the frames from `state.next_frame` on.
+            settings: of the restoration.
             state: where to go on, with the same settings; the bits are those of an undisturbed run.
-
-        The other arguments, and the errors, are those of [`stream`].
+            prior: as in the call.
 
         Yields:
             The frames (n, 3, sH, sW) that every clip finished.
+
+        Raises:
+            ValueError: as [`stream`].
         """
-        settings = StreamSettings(clip_length, clip_overlap, tile, tile_overlap, scene_detection)
-        run = self._start(num_inference_steps, sampler, noise, prior, None, settings, vocabulary)
-        run.noise = VideoNoise([seed], noise)
-        return stream_video(run, frames, settings, state, self.maybe_free_model_hooks)
+        settings = RestorationSettings() if settings is None else settings
+        run = self._begin(settings, prior).of_videos([settings.seed])
+        return without_batch(self._restore(one_video(video), run, state))
 
-    def _start(
+    def _begin(
         self,
-        num_inference_steps: int | None,
-        sampler: str | None,
-        noise: str,
-        prior: Prior,
-        callback: Callback,
-        settings: StreamSettings,
-        vocabulary: Sequence[str] | None,
-    ) -> SeeClearRun:
-        """Checks the settings and prepares the networks; a run that has no seeds yet."""
-        scheduler = self.scheduler
-        if sampler is not None and sampler != scheduler.config.sampler:
-            scheduler = BlurringResShiftScheduler.from_config(scheduler.config, sampler=sampler)
-        steps = self.config.default_num_inference_steps if num_inference_steps is None else num_inference_steps
-        scheduler.set_timesteps(steps, device=self._execution_device)
-        self._num_timesteps = len(scheduler.timesteps)
+        settings: RestorationSettings,
+        prior: Prior | SemanticLens | None = None,
+        callback: Callback | None = None,
+        callback_inputs: Sequence[str] = (),
+    ) -> _Run:
+        """Checks all that a call was given and prepares the networks."""
+        wrapped = StepCallback(callback, callback_inputs, self._callback_tensor_inputs)
+        settings.clips(self.config.clip_length, self.config.clip_overlap)  # raises where the overlap does not fit
+        prior = self.prior if prior is None else prior
+        check_prior(prior, self.pixel_condenser, self.semantic_distiller)
+        scheduler = self._own_scheduler(settings)
+        words = None
+        if settings.vocabulary is not None:
+            words = embed_vocabulary(settings.vocabulary, self.semantic_distiller, self.text_encoder, self.tokenizer)
         networks = [self.pixel_condenser, self.semantic_distiller]
-        lens = self.prior if prior is None else prior
-        if isinstance(lens, SemanticLens):
-            check_prior(lens, self.pixel_condenser, self.semantic_distiller)
-            networks.append(lens)
-        for network in networks:
+        for network in [*networks, prior] if isinstance(prior, SemanticLens) else networks:
             network.to(memory_format=torch.channels_last)
-        run = SeeClearRun(self, scheduler, scheduler.timesteps, VideoNoise([], noise), prior, callback)
-        if vocabulary is not None:
-            words = embed_vocabulary(vocabulary, self.semantic_distiller, self.text_encoder, self.tokenizer)
-            run.vocabulary_embeddings = words
-        settings.clips(run.clip_length, run.clip_overlap)  # raises where the overlap does not fit
-        return run
+        timesteps = scheduler.timesteps.tolist()  # numbers: no step waits for a device
+        self._num_timesteps, self._interrupt = len(timesteps), False
+        flow = SharedFlow(self.pixel_condenser.estimate_flow)
+        prior_flow = SharedFlow(prior.estimate_flow) if isinstance(prior, SemanticLens) else None
+        noise = VideoNoise([], settings.noise)
+        return _Run(settings, scheduler, timesteps, prior, words, wrapped, flow, prior_flow, noise)
 
-
-def check_prior(prior: SemanticLens, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
-    """Raises a ValueError unless the prior upscales as much as the condenser and can use the distiller's semantics."""
-    needed = {"scale": (prior.config.scale, condenser.config.scale)}
-    if prior.config.gps:
-        needed["semantic_feature_dim"] = (prior.config.semantic_feature_dim, distiller.feature_dim)
-    if prior.config.isee:
-        needed["semantic_token_dim"] = (prior.config.semantic_token_dim, distiller.token_dim)
-    for name, (has, wanted) in needed.items():
-        if has != wanted:
-            raise ValueError(f"`prior` has a `{name}` of {has}; in this pipeline it must be {wanted}")
+    def _own_scheduler(self, settings: RestorationSettings) -> BlurringResShiftScheduler:
+        """A scheduler for one call, with its timesteps."""
+        if not isinstance(self.scheduler, BlurringResShiftScheduler):
+            raise ValueError(
+                f"`scheduler` is a {type(self.scheduler).__name__}; SeeClear's diffusion process needs a "
+                "BlurringResShiftScheduler"
+            )
+        changes = {} if settings.sampler is None else {"sampler": settings.sampler}
+        scheduler = type(self.scheduler).from_config(self.scheduler.config, **changes)
+        steps = settings.num_inference_steps
+        scheduler.set_timesteps(self.config.default_num_inference_steps if steps is None else steps)
+        return scheduler

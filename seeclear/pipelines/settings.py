@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
+"""The settings that only a pipeline which samples has."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class RestorationSettings:
     """LR pixels that two tiles share at least, below `tile`; None is 32, or half the tile if that is less."""
     scene_detection: bool = True
     """Let a scene cut end a clip and empty what is carried on."""
-    vocabulary: tuple[str, ...] | None = None
+    vocabulary: Sequence[str] | None = None
     """The words whose instances become semantic tokens (eq. 8, 9); None is all that are stored with the distiller."""
     num_inference_steps: int | None = None
     """1 to the scheduler's number of trained steps; None is the pipeline's `default_num_inference_steps`."""
@@ -60,3 +64,14 @@ class RestorationSettings:
         if overlap >= length:
             raise ValueError(f"`clip_overlap` is {overlap}; it must be below the clip's length, {length}")
         return length, overlap
+
+    def refuse_sampling(self, pipeline: str) -> None:
+        """For pipelines that do not sample.
+
+        Raises:
+            ValueError: a setting of sampling is not at its default.
+        """
+        for field in fields(RestorationSettings):
+            value = getattr(self, field.name)
+            if field.name in SAMPLING and value != field.default:
+                raise ValueError(f"`{field.name}` is {value!r}; a {pipeline} does not sample: leave it out")

@@ -2,20 +2,13 @@
 """The streaming core, which all pipelines share: LR frames -> clips -> tiles -> model -> blending -> HR frames.
 
 One clip is in memory at a time. Clips of a scene may overlap in time and tiles in space; both are laid out and blended
-by `seeclear.video.windows`. A scene cut ends a clip and empties what is carried from clip to clip.
+by `seeclear.video.windows`. A scene cut ends a clip and empties what is carried from clip to clip. A pipeline drives:
 
-A pipeline hands in a [`ClipRestorer`], which knows the model, in three steps for every clip:
-
-    context = restorer.begin_clip(clip)              whole frames: what all tiles share, such as semantics
-    frames = restorer.restore_tile(context, tile)    for every tile; `crop_tile(clip.frames, tile)` cuts it out
-    state = restorer.end_clip(context)               what the next clip of the scene is given as `clip.state`
-
-and iterates over `stream_clips(restorer, frames, settings)`. A model without state returns {} from `end_clip`, one
-without whole-frame context returns the clip itself from `begin_clip`. Tiles lie on a grid that the restorer states:
-their sizes are multiples of `multiple_of`, and their corners, where the tile is large enough, of `alignment`, the
-period after which a network with windows or strides treats positions alike. At the lower and right border a tile
-reaches up to `multiple_of` - 1 pixels beyond the frame; there the frame's edge is repeated, and what the restorer
-gives for it is cut off.
+    stream = ClipStream(frames, layout, settings, state)
+    for clip in stream:                          whole LR frames, and what was carried from the clip before
+        for tile in clip.tiles():                its parts; `crop_tile(clip.frames, tile)` cuts one out
+            clip.paste(tile, ...)                what the model made of it
+        finished = stream.finish(clip, carried)  blended with the clip before; `carried` is given to the next one
 
 Shapes: B videos that run together (they share their scene cuts), F frames in a clip, H x W low-resolution size, s the
 scale.
@@ -23,149 +16,101 @@ scale.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from seeclear.video.scenes import SceneFrames
-from seeclear.video.windows import Window, blend_weights, cover, share
+from seeclear.video.windows import Window, cover, share
 
-DEFAULT_TILE_OVERLAP = 32
-"""LR pixels. With the first seeclear-tiny, what the border of a tile changes falls below 0.4/255 after 8 pixels and
-below 0.1/255 after 16; blended over 32, no pixel differed by more than 1.2/255 from the untiled run, and by more than
-0.01/255 outside of the overlap.
-"""
-
-Context = TypeVar("Context")
+from .settings import RestorationSettings
+from .tiles import Tile, Tiling, plan_tiles
 
 
 @dataclass(frozen=True)
-class StreamSettings:
-    """How a video is cut into clips and tiles; they decide memory and speed.
-
-    Raises:
-        ValueError: a value is out of its range.
-    """
-
-    clip_length: int | None = None
-    """Frames that are restored together; None is the pipeline's."""
-    clip_overlap: int | None = None
-    """Frames that two clips share and that are blended, below `clip_length`; None is the pipeline's, if that is."""
-    tile: int | tuple[int, int] | None = None
-    """Side, or height and width, of a tile in LR pixels, rounded up to what the network needs; None is the frame."""
-    tile_overlap: int | None = None
-    """LR pixels that two tiles share at least, below `tile`; None is 32, or half the tile if that is less."""
-    scene_detection: bool = True
-    """Let a scene cut end a clip and empty what is carried on."""
-
-    def __post_init__(self) -> None:
-        tiles = () if self.tile is None else self.tile if isinstance(self.tile, tuple) else (self.tile,)
-        if self.tile is not None and (len(tiles) not in (1, 2) or min(tiles) < 1):
-            raise ValueError(f"`tile` is {self.tile}; it must be at least 1, or a height and a width of at least 1")
-        if self.clip_length is not None and self.clip_length < 1:
-            raise ValueError(f"`clip_length` is {self.clip_length}; it must be at least 1")
-        if self.clip_overlap is not None and self.clip_overlap < 0:
-            raise ValueError(f"`clip_overlap` is {self.clip_overlap}; it must be at least 0")
-        if self.tile_overlap is not None and not 0 <= self.tile_overlap < min(tiles, default=self.tile_overlap + 1):
-            raise ValueError(
-                f"`tile_overlap` is {self.tile_overlap}; it must be at least 0 and below `tile`, {self.tile}"
-            )
-
-    def clips(self, clip_length: int, clip_overlap: int = 0) -> tuple[int, int]:
-        """(frames in a clip, frames that two clips share), where the arguments are the pipeline's.
-
-        Raises:
-            ValueError: `clip_overlap` does not fit the length.
-        """
-        length = clip_length if self.clip_length is None else self.clip_length
-        overlap = min(clip_overlap, length - 1) if self.clip_overlap is None else self.clip_overlap
-        if overlap >= length:
-            raise ValueError(f"`clip_overlap` is {overlap}; it must be below the clip's length, {length}")
-        return length, overlap
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A part of the frame in LR pixels; at the lower and right border it may reach beyond it.
-
-    `weights` of its rows and columns, float32, are those of the blending: over all tiles of a frame they sum to one at
-    every pixel. None where the tile is the whole frame.
-    """
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-    weights: tuple[Tensor, Tensor] | None = field(default=None, compare=False, repr=False)
-
-
-@dataclass
-class Clip:
-    """What a restorer is given: whole frames.
+class Layout:
+    """What a network asks of clips and tiles, as a value.
 
     Attributes:
+        scale: s, the upscaling factor.
+        clip_length: F, unless the settings say otherwise.
+        clip_overlap: frames that two clips share, unless the settings say otherwise.
+        reach: how many frames beyond either end of a clip it looks at.
+        multiple_of: what height and width of a tile are multiples of, LR pixels.
+        alignment: `multiple_of` times a power of two: what the corners of tiles had best be multiples of, LR pixels.
+    """
+
+    scale: int
+    clip_length: int
+    clip_overlap: int = 0
+    reach: int = 0
+    multiple_of: int = 1
+    alignment: int = 1
+
+    def plan_tiles(self, height: int, width: int, settings: RestorationSettings) -> Tiling:
+        """The tiles of frames of `height` x `width` LR pixels."""
+        return plan_tiles(height, width, settings, self.multiple_of, self.alignment)
+
+
+class Clip:
+    """What a pipeline is given, and what it has made of it: whole frames.
+
+    Args:
         surroundings: LR frames (B, G, 3, H, W), float32 in [0, 1], on the CPU: those of the clip, and those of the
-            scene before and after it that the restorer can `reach`.
+            scene before and after it that the layout can `reach`.
         first_frame: index in these of the clip's first frame.
         num_frames: F, how many it has.
         start: index of its first frame in the video.
-        state: what `end_clip` gave for the clip before; empty in the first clip of a scene.
+        carried: what was carried over from the clip before; empty in the first clip of a scene.
+        tiling: how its frames are cut.
+        scale: s.
+        skip: so many of its first frames were given out with the clip before.
     """
 
-    surroundings: Tensor
-    first_frame: int
-    num_frames: int
-    start: int
-    state: dict[str, Tensor]
+    def __init__(
+        self,
+        surroundings: Tensor,
+        first_frame: int,
+        num_frames: int,
+        start: int,
+        carried: dict[str, Tensor],
+        tiling: Tiling,
+        scale: int,
+        skip: int = 0,
+    ) -> None:
+        self.surroundings, self.first_frame, self.num_frames = surroundings, first_frame, num_frames
+        self.start, self.carried, self.tiling, self.scale, self.skip = start, carried, tiling, scale, skip
+        self.canvas: Tensor | None = None
 
     @property
     def frames(self) -> Tensor:
         """The LR frames of the clip (B, F, 3, H, W)."""
         return self.surroundings.narrow(1, self.first_frame, self.num_frames)
 
+    def tiles(self) -> Iterable[Tile]:
+        """The parts of its frames, row by row."""
+        return self.tiling.tiles(self.scale)
 
-class ClipRestorer(Protocol[Context]):
-    """A model with the settings of one run, see the module's description."""
-
-    @property
-    def scale(self) -> int:
-        """s, the upscaling factor."""
-
-    @property
-    def clip_length(self) -> int:
-        """F, unless the settings say otherwise."""
-
-    @property
-    def clip_overlap(self) -> int:
-        """Frames that two clips share, unless the settings say otherwise."""
-
-    @property
-    def reach(self) -> int:
-        """How many frames beyond either end of a clip it looks at."""
-
-    @property
-    def multiple_of(self) -> int:
-        """What height and width of a tile are multiples of, LR pixels."""
-
-    @property
-    def alignment(self) -> int:
-        """`multiple_of` times a power of two: what the corners of tiles had best be multiples of, LR pixels."""
-
-    def begin_clip(self, clip: Clip) -> Context:
-        """Prepares what all tiles of the clip share."""
-
-    def restore_tile(self, context: Context, tile: Tile) -> Tensor:
-        """HR frames of a tile (B, F, 3, s * height, s * width) in [0, 1], on any device; they are no one else's."""
-
-    def end_clip(self, context: Context) -> dict[str, Tensor]:
-        """The state that the next clip of the scene is given; called after the last tile."""
+    def paste(self, tile: Tile, restored: Tensor) -> None:
+        """Takes the HR frames of a tile (B, F, 3, s * height, s * width) in [0, 1], on any device."""
+        batch_size, num_frames, channels, height, width = self.frames.shape
+        size = (self.scale * height, self.scale * width)
+        restored = restored[:, self.skip :]
+        if tile.fine_weights is None:
+            self.canvas = restored[..., : size[0], : size[1]].float().cpu()
+            return
+        if self.canvas is None:
+            self.canvas = torch.zeros(batch_size, num_frames - self.skip, channels, *size)
+        top, bottom, left, right = (self.scale * side for side in (tile.top, tile.bottom, tile.left, tile.right))
+        target = self.canvas[..., top:bottom, left:right]
+        rows, columns = target.shape[-2:]
+        weighted = restored[..., :rows, :columns].float().cpu()
+        target.add_(weighted * (tile.fine_weights[0][:rows, None] * tile.fine_weights[1][:columns]))
 
 
 @dataclass
@@ -179,7 +124,7 @@ class StreamState:
         next_frame: index of the first LR frame that must be read again to go on.
         next_output: index of the first HR frame that has not been given out.
         tensors: "blend", the HR frames from `next_output` on that wait for the next clip (B, n, 3, sH, sW);
-            "model.*", the restorer's state; "scene.*", what the scene detector remembers of the frames before
+            "model.*", what the model carries; "scene.*", what the scene detector remembers of the frames before
             `next_frame`.
         new_scene: the next clip is the first of a scene.
     """
@@ -227,7 +172,7 @@ class FinishedFrames:
 
     Attributes:
         start: index of the first frame in the video.
-        frames: (n, 3, sH, sW), float32 in [0, 1], on the CPU; from [`stream_clips`] itself (B, n, 3, sH, sW).
+        frames: (n, 3, sH, sW), float32 in [0, 1], on the CPU; from [`ClipStream`] itself (B, n, 3, sH, sW).
         state: from which a stream goes on after these frames.
         scene_start: frame `start` begins a scene.
     """
@@ -248,148 +193,94 @@ def shortest_last_clip(clip_length: int) -> int:
     return -(-clip_length // 2)
 
 
-def plan_tiles(
-    height: int, width: int, settings: StreamSettings, multiple_of: int = 1, alignment: int = 1
-) -> tuple[list[Window], list[Window], tuple[int, int]]:
-    """The tiles' rows and columns in LR pixels, and the overlaps (rows, columns) with which they are blended.
-
-    A tile and its overlap are rounded up to `multiple_of`. Corners are multiples of `alignment`, or, where a tile less
-    its overlap is smaller than that, of the largest half, quarter, ... of it that fits.
-    """
-    sides = settings.tile if isinstance(settings.tile, tuple) else (settings.tile, settings.tile)
-    axes, overlaps = [], []
-    for length, side in zip((height, width), sides, strict=True):
-        padded = -(-length // multiple_of) * multiple_of
-        size = padded if side is None else -(-side // multiple_of) * multiple_of
-        if size >= padded:
-            axes.append([Window(0, padded)])
-            overlaps.append(0)
-            continue
-        overlap = min(DEFAULT_TILE_OVERLAP, size // 2) if settings.tile_overlap is None else settings.tile_overlap
-        overlap = min(-(-overlap // multiple_of) * multiple_of, size - multiple_of)
-        step = alignment
-        while step > size - overlap:
-            step //= 2
-        axes.append(cover(padded, size, overlap, max(step, multiple_of)))
-        overlaps.append(overlap)
-    return axes[0], axes[1], (overlaps[0], overlaps[1])
-
-
-def pad_frames(frames: Tensor, multiple_of: int) -> Tensor:
-    """(B, F, C, H, W) with rows below and columns to the right, by repeating the edge, up to a multiple."""
-    height, width = frames.shape[-2:]
-    return crop_tile(frames, Tile(0, height + -height % multiple_of, 0, width + -width % multiple_of))
-
-
-def crop_tile(frames: Tensor, tile: Tile, scale: int = 1) -> Tensor:
-    """The tile of `frames` (B, F, C, scale * H, scale * W); beyond the frame the edge is repeated."""
-    top, bottom, left, right = (scale * side for side in (tile.top, tile.bottom, tile.left, tile.right))
-    part = frames[..., top:bottom, left:right]
-    rows, columns = bottom - top - part.shape[-2], right - left - part.shape[-1]
-    if not rows and not columns:
-        return part
-    return F.pad(part.flatten(0, 1), (0, columns, 0, rows), mode="replicate").unflatten(0, frames.shape[:2])
-
-
-def restore_clip(
-    restorer: ClipRestorer[Context], clip: Clip, settings: StreamSettings, first: int
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """One clip, tile by tile: (its HR frames from the one with index `first` in the clip on, the state after it).
-
-    The frames are (B, F - first, 3, sH, sW), float32 in [0, 1], on the CPU.
-    """
-    scale = restorer.scale
-    batch_size, num_frames, channels, height, width = clip.frames.shape
-    rows, columns, overlaps = plan_tiles(height, width, settings, restorer.multiple_of, restorer.alignment)
-    context = restorer.begin_clip(clip)
-    if len(rows) == len(columns) == 1:
-        restored = restorer.restore_tile(context, Tile(0, rows[0].stop, 0, columns[0].stop))
-        canvas = restored[:, first:, :, : scale * height, : scale * width].float().cpu()
-        return canvas.clamp_(0, 1), restorer.end_clip(context)
-
-    # for every row and column of tiles: its window, its weights in LR pixels and in HR pixels
-    tile_rows, tile_columns = (
-        list(zip(windows, blend_weights(windows, overlap), blend_weights(windows, overlap, scale), strict=True))
-        for windows, overlap in zip((rows, columns), overlaps, strict=True)
-    )
-    canvas = torch.zeros(batch_size, num_frames - first, channels, scale * height, scale * width)
-    for row, row_weight, fine_row_weight in tile_rows:
-        for column, column_weight, fine_column_weight in tile_columns:
-            tile = Tile(row.start, row.stop, column.start, column.stop, (row_weight, column_weight))
-            restored = restorer.restore_tile(context, tile)
-            target = canvas[..., scale * row.start : scale * row.stop, scale * column.start : scale * column.stop]
-            inside = slice(0, target.shape[-2]), slice(0, target.shape[-1])
-            weighted = restored[:, first:, :, inside[0], inside[1]].float().cpu()
-            target.add_(weighted * (fine_row_weight[inside[0], None] * fine_column_weight[inside[1]]))
-    return canvas.clamp_(0, 1), restorer.end_clip(context)
-
-
-def stream_clips(
-    restorer: ClipRestorer[Context],
-    frames: Iterable[Tensor],
-    settings: StreamSettings,
-    state: StreamState | None = None,
-) -> Iterator[FinishedFrames]:
-    """Upscales a video clip by clip.
+class ClipStream:
+    """The clips of a video one after the other, and what is made of them put together again.
 
     Args:
-        restorer: the model.
         frames: LR frames (B, 3, H, W), float32 in [0, 1], on the CPU, from `state.next_frame` on. At most a clip's,
-            those within `reach` of it and one more are held at a time. Scene cuts are looked for in the first video
-            of the batch.
+            those within reach of it and one more are held at a time. Scene cuts are looked for in the first video of
+            the batch.
+        layout: what the network asks for.
         settings: how the video is cut.
         state: where to go on; None is the beginning of a video.
 
-    Yields:
-        The finished frames after every clip; together they are as many as came in.
-
     Raises:
-        ValueError: the settings do not fit the restorer, or the frames are of unequal size.
+        ValueError: the settings do not fit the layout or the state, or (while iterating) the frames are of unequal
+            size or end before those that the state has seen.
     """
-    clip_length, overlap = settings.clips(restorer.clip_length, restorer.clip_overlap)
-    reach = restorer.reach
-    state = StreamState() if state is None else state
-    source = SceneFrames(frames, state.next_frame, state.part("scene"), settings.scene_detection)
-    new_scene, next_output = state.new_scene, state.next_output
-    blend, model_state = state.tensors.get("blend"), state.part("model")
-    if blend is not None and blend.shape[1] != overlap:
-        raise ValueError(f"`state` was saved with a clip overlap of {blend.shape[1]}; the settings say {overlap}")
-    del state
-    done = next_output + (0 if blend is None else blend.shape[1])  # end of the clip before, in this scene
-    while True:
-        scene_ends = source.fill(next_output + clip_length + reach, clip_length + 2 * reach)
-        stop = min(next_output + clip_length, source.stop)
-        last = scene_ends and stop == source.stop
-        start = next_output
-        if last:  # a few frames alone would lack neighbors; the scene before them is at hand
-            start = max(source.start, min(next_output, stop - shortest_last_clip(clip_length)))
-        if stop <= done:  # nothing came
-            if not new_scene:
-                raise ValueError(f"`frames` ends before frame {done}, although `state` was saved within a scene")
-            return
-        begin, end = max(source.start, start - reach), min(source.stop, stop + reach)
-        clip = Clip(source.stack(begin, end), start - begin, stop - start, start, model_state)
-        first = next_output - start
-        canvas, model_state = restore_clip(restorer, clip, settings, first)
-        del clip
-        if blend is not None:
-            shares = share(Window(next_output, done), done, overlap)
-            for index, part in enumerate(shares.tolist()):
-                canvas[:, index].lerp_(blend[:, index], 1 - part)
 
-        blend = None  # before the next one is made
-        finished = stop - next_output if last else stop - overlap - next_output
-        if overlap and not last:
-            blend = canvas[:, finished:].clone()
-        model_state = {} if last else {name: value.detach().cpu() for name, value in model_state.items()}
-        source.drop(stop if last else max(source.start, stop + 1 - clip_length - reach))
-        start, next_output, done = next_output, next_output + finished, stop
-        parts = {"scene": source.detector_state(), "model": model_state}
+    def __init__(
+        self,
+        frames: Iterable[Tensor],
+        layout: Layout,
+        settings: RestorationSettings,
+        state: StreamState | None = None,
+    ) -> None:
+        state = StreamState() if state is None else state
+        self._layout, self._settings = layout, settings
+        self._clip_length, self._overlap = settings.clips(layout.clip_length, layout.clip_overlap)
+        self._blend, self._carried = state.tensors.get("blend"), state.part("model")
+        if self._blend is not None and self._blend.shape[1] != self._overlap:
+            raise ValueError(
+                f"`state` was saved with a clip overlap of {self._blend.shape[1]}; the settings say {self._overlap}"
+            )
+        self._source = SceneFrames(frames, state.next_frame, state.part("scene"), settings.scene_detection)
+        self._new_scene, self._next_output = state.new_scene, state.next_output
+        # the end of the clip before, in this scene
+        self._done = self._next_output + (0 if self._blend is None else self._blend.shape[1])
+        self._stop, self._last = self._done, False
+
+    def __iter__(self) -> "ClipStream":
+        return self
+
+    def __next__(self) -> Clip:
+        source, reach, length = self._source, self._layout.reach, self._clip_length
+        scene_ends = source.fill(self._next_output + length + reach, length + 2 * reach)
+        self._stop = min(self._next_output + length, source.stop)
+        self._last = scene_ends and self._stop == source.stop
+        start = self._next_output
+        if self._last:  # a few frames alone would lack neighbors; the scene before them is at hand
+            start = max(source.start, min(self._next_output, self._stop - shortest_last_clip(length)))
+        if self._stop <= self._done:  # nothing came
+            if not self._new_scene:
+                raise ValueError(f"`frames` ends before frame {self._done}, although `state` was saved within a scene")
+            raise StopIteration
+        begin, end = max(source.start, start - reach), min(source.stop, self._stop + reach)
+        surroundings = source.stack(begin, end)
+        tiling = self._layout.plan_tiles(surroundings.shape[-2], surroundings.shape[-1], self._settings)
+        skip = self._next_output - start
+        carried, scale = self._carried, self._layout.scale
+        return Clip(surroundings, start - begin, self._stop - start, start, carried, tiling, scale, skip)
+
+    def finish(self, clip: Clip, carried: dict[str, Tensor]) -> FinishedFrames:
+        """The frames that a clip finished, blended with the clip before; all its tiles have been pasted.
+
+        Args:
+            clip: the last one that was given out; it lets go of its frames.
+            carried: what the next clip of the scene is given.
+        """
+        canvas, clip.canvas = clip.canvas, None
+        assert canvas is not None
+        canvas.clamp_(0, 1)
+        if self._blend is not None:
+            shares = share(Window(self._next_output, self._done), self._done, self._overlap)
+            for index, part in enumerate(shares.tolist()):
+                canvas[:, index].lerp_(self._blend[:, index], 1 - part)
+
+        last, stop, reach = self._last, self._stop, self._layout.reach
+        self._blend = None  # before the next one is made
+        count = stop - self._next_output - (0 if last else self._overlap)
+        if self._overlap and not last:
+            self._blend = canvas[:, count:].clone()
+        self._carried = {} if last else {name: value.detach().cpu() for name, value in carried.items()}
+        self._source.drop(stop if last else max(self._source.start, stop + 1 - self._clip_length - reach))
+        start, self._next_output, self._done = self._next_output, self._next_output + count, stop
+        scene_start, self._new_scene = self._new_scene, last
+        return FinishedFrames(start, canvas[:, :count], self._state(), scene_start)
+
+    def _state(self) -> StreamState:
+        parts = {"scene": self._source.detector_state(), "model": self._carried}
         tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-        after = StreamState(source.start, next_output, tensors, new_scene=last)
-        if blend is not None:
-            after.tensors["blend"] = blend
-        ready = [FinishedFrames(start, canvas[:, :finished], after, scene_start=new_scene)]
-        new_scene = last
-        del canvas, after
-        yield ready.pop()
+        if self._blend is not None:
+            tensors["blend"] = self._blend
+        return StreamState(self._source.start, self._next_output, tensors, new_scene=self._new_scene)

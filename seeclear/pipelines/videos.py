@@ -1,10 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""What the pipelines' calls share: batches of videos and videos that come frame by frame, run through the streaming
-core, and the forms in which results are given.
-"""
+"""What the pipelines' calls share: the forms in which videos are taken and results are given."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -12,19 +11,11 @@ import torch
 from torch import Tensor
 
 from seeclear.resize import to_uint8
-from seeclear.video.inputs import read_input
+from seeclear.video.inputs import Frame, VideoInput, open_frames, read_input
 from seeclear.video.scenes import find_scenes
 
-from .streaming import (
-    ClipRestorer,
-    Context,
-    FinishedFrames,
-    StreamSettings,
-    StreamState,
-    count_clips,
-    plan_tiles,
-    stream_clips,
-)
+from .settings import RestorationSettings
+from .streaming import FinishedFrames, Layout, count_clips
 
 OUTPUT_TYPES = ("pil", "np", "pt")
 
@@ -45,86 +36,76 @@ def convert_output(frames: Tensor, output_type: str) -> list[list[PIL.Image.Imag
     return frames
 
 
-def group_videos(frames: Tensor, scene_detection: bool) -> dict[tuple[int, ...], list[int]]:
-    """The videos of a batch (B, F, 3, H, W) by the lengths of their scenes: those of a group can run together."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, one_video in enumerate(frames):
-        groups.setdefault(find_scenes(one_video) if scene_detection else (len(one_video),), []).append(index)
-    return groups
-
-
-def count_tiles(
-    restorer: ClipRestorer[Context], frames: Tensor, groups: Iterable[tuple[int, ...]], settings: StreamSettings
-) -> int:
-    """How many tiles the restorer will be asked for, over all clips."""
-    height, width = frames.shape[-2:]
-    rows, columns, _ = plan_tiles(height, width, settings, restorer.multiple_of, restorer.alignment)
-    clip = settings.clips(restorer.clip_length, restorer.clip_overlap)
-    clips = sum(count_clips(length, *clip) for lengths in groups for length in lengths)
-    return clips * len(rows) * len(columns)
-
-
-def restore_videos(
-    restorer: ClipRestorer[Context],
-    frames: Tensor,
-    groups: Iterable[list[int]],
-    settings: StreamSettings,
-    begin_group: Callable[[list[int]], None] = lambda members: None,
-) -> Tensor:
-    """Upscales a batch of videos.
+class VideoBatch:
+    """Videos of one size and length, and how they run: those whose scenes are cut alike run together.
 
     Args:
-        frames: (B, F, 3, H, W), float32 in [0, 1].
-        groups: indices of videos that run together, as [`group_videos`] gives them.
-        begin_group: called before each group, with its indices.
+        video: as the pipelines' calls take it.
+        layout: what the network asks for.
+        settings: how the videos are cut.
 
-    Returns:
-        (B, F, 3, sH, sW), float32 in [0, 1].
+    Raises:
+        ValueError: the videos can't be used; the message says why.
     """
-    restored: list[Tensor] = [torch.empty(0)] * len(frames)
-    for members in groups:
-        begin_group(members)
-        finished = stream_clips(restorer, frames[members].unbind(dim=1), settings)
-        parts = [part.frames for part in finished]
+
+    def __init__(self, video: VideoInput, layout: Layout, settings: RestorationSettings) -> None:
+        self._frames, _ = read_input(video)  # (B, F, 3, H, W), float32 in [0, 1]
+        self._layout, self._settings = layout, settings
+        self._restored: dict[int, Tensor] = {}
+        self._whole = torch.empty(0)
+        self._groups: dict[tuple[int, ...], list[int]] = {}
+        for index, one_video in enumerate(self._frames):
+            lengths = find_scenes(one_video) if settings.scene_detection else (len(one_video),)
+            self._groups.setdefault(lengths, []).append(index)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def groups(self) -> Iterator[tuple[list[int], tuple[Tensor, ...]]]:
+        """Indices of videos that run together, and their frames, each (b, 3, H, W)."""
+        for members in self._groups.values():
+            yield members, self._frames[members].unbind(dim=1)
+
+    def count_tiles(self) -> int:
+        """How many tiles there are, over all clips."""
+        height, width = self._frames.shape[-2:]
+        clip = self._settings.clips(self._layout.clip_length, self._layout.clip_overlap)
+        clips = sum(count_clips(length, *clip) for lengths in self._groups for length in lengths)
+        return clips * len(self._layout.plan_tiles(height, width, self._settings))
+
+    def put(self, members: list[int], parts: list[Tensor]) -> None:
+        """Takes what the clips of a group finished, each (b, n, 3, sH, sW)."""
         together = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        if len(members) == len(frames):
-            return together
-        for index, one_video in zip(members, together, strict=True):
-            restored[index] = one_video
-    return torch.stack(restored)
+        self._restored |= {index: together[place] for place, index in enumerate(members)}
+        self._whole = together
+
+    def output(self, output_type: str) -> list[list[PIL.Image.Image]] | np.ndarray | Tensor:
+        """All videos in that form."""
+        if len(self._groups) > 1:
+            self._whole = torch.stack([self._restored[index] for index in range(len(self))])
+        return convert_output(self._whole, output_type)
 
 
-def stream_video(
-    restorer: ClipRestorer[Context],
-    frames: Iterable[np.ndarray | Tensor],
-    settings: StreamSettings,
-    state: StreamState | None,
-    finish: Callable[[], object],
-) -> Iterator[FinishedFrames]:
-    """Upscales one video clip by clip as its frames come; gradients are off only while it computes.
+def one_video(video: VideoInput | Iterable[Frame]) -> Iterator[Tensor]:
+    """The frames of one video as they come, each (1, 3, H, W), float32 in [0, 1].
 
-    Args:
-        frames: arrays (H, W, 3), uint8 or float in [0, 1], or tensors (3, H, W), from `state.next_frame` on.
-        finish: called after the last clip.
-
-    Yields:
-        What every clip finished, frames as (n, 3, sH, sW).
+    Raises:
+        ValueError: it is a batch, or a frame can't be used.
     """
-    singles = (read_input([frame])[0][:, 0] for frame in frames)  # (1, 3, H, W)
-    clips = stream_clips(restorer, singles, settings, state)
-    while True:
-        with torch.no_grad():
-            finished = next(clips, None)
-        if finished is None:
-            break
+    return (read_input([frame])[0][:, 0] for frame in open_frames(video))
+
+
+def without_batch(clips: Iterator[FinishedFrames]) -> Iterator[FinishedFrames]:
+    """What every clip of a single video finished, frames as (n, 3, sH, sW)."""
+    for finished in clips:
         ready = [replace(finished, frames=finished.frames[0])]
         del finished  # whoever takes it alone decides how long it lives
         yield ready.pop()
-    finish()
 
 
-def single_frames(clips: Iterator[FinishedFrames]) -> Iterator[Tensor]:
-    """The frames (3, sH, sW) of finished clips, one by one."""
+def single_frames(clips: Iterator[FinishedFrames], output_type: str) -> Iterator[Any]:
+    """The frames of finished clips one by one: PIL images, arrays (sH, sW, 3) or tensors (3, sH, sW)."""
     for finished in clips:
-        yield from finished.frames
+        for frame in finished.frames:
+            yield convert_output(frame[None, None], output_type)[0][0]
         del finished  # before the next clip is computed

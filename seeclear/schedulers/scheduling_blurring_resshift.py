@@ -31,6 +31,8 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from torch.nn.functional import pad
 
+from seeclear.loading import FromShipped
+
 SAMPLERS = ("markov", "resshift", "ddim")
 
 
@@ -116,7 +118,7 @@ class BlurringResShiftSchedulerOutput(BaseOutput):
     pred_original_sample: Tensor
 
 
-class BlurringResShiftScheduler(SchedulerMixin, ConfigMixin):
+class BlurringResShiftScheduler(FromShipped, SchedulerMixin, ConfigMixin):
     """Blurring ResShift (SeeClear, section 3.2): residual shifting together with blur in the DCT of patches.
 
     Every sampler takes u_t to u_s = m_s + c_t (u_t - m_t) + sigma_t eps with the same marginals (25, 29):
@@ -145,6 +147,7 @@ class BlurringResShiftScheduler(SchedulerMixin, ConfigMixin):
     """
 
     order = 1
+    _has_weights = False
 
     @register_to_config
     def __init__(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seeclear.shipped import SCALE
 from seeclear.training.mixture import DEGRADATIONS
 from seeclear.training.model import DISTILLER_TRAININGS, PART_STAGES, STAGES, TWO_CLIP_STAGES
 from seeclear.training.muon import OPTIMIZERS
@@ -58,7 +59,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
                 f"--prior_frames is {args.prior_frames}; it must be what is trained on, {trained_on}, or more by an "
                 "even number"
             )
-    for name in ("final_timestep_probability", "shared_noise_probability", "prior_probability"):
+    for name in ("final_timestep_probability", "prior_probability"):
         if not 0.0 <= getattr(args, name) <= 1.0:
             parser.error(f"--{name} is {getattr(args, name)}; it must be in [0, 1]")
     return args
@@ -112,7 +113,11 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
     add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
     add("--start_from", help="a saved pipeline, whose condenser's weights the preset's condenser takes over")
-    add("--distiller", help="a trained Semantic Distiller to take instead: its folder or Hub id, or a pipeline's")
+    add(
+        "--distiller",
+        help="a trained Semantic Distiller to take instead: the folder of one or of a pipeline, a Hub id or a shipped "
+        "name",
+    )
     add(
         "--prior",
         help="SeeClear*: the Semantic Lens, frozen, whose output is y: the folder of a lens, or a pipeline's folder, "
@@ -187,7 +192,12 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         default=0.0,
         help="the share of the clips that show one frame all through, as a camera on a tripod does",
     )
-    add("--resolution", type=int, default=192, help="height and width of the HR crops in pixels, a multiple of 4")
+    add(
+        "--resolution",
+        type=int,
+        default=192,
+        help=f"height and width of the HR crops in pixels, a multiple of {SCALE}",
+    )
     add(
         "--num_frames",
         type=int,
@@ -202,7 +212,6 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     )
     add("--validation_data", nargs="*", default=[], help="videos or folders of frames to validate on")
     add("--validation_frames", type=int, default=5, help="how many frames of each validation clip are used")
-    add("--validation_max_clips", type=int, help="validate on the first so many clips only")
     add("--lpips_weights_path", help="the file or folder with the weights of LPIPS-VGG; validation gives it, too")
 
 
@@ -221,12 +230,6 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         default=0.5,
         help="with --timestep_sampling final: how often the timestep is the last, which one-step inference uses",
     )
-    add(
-        "--shared_noise_probability",
-        type=float,
-        default=0.5,
-        help="how often the frames of a clip share one frame's noise",
-    )
     add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on --lpips_frames of each clip")
     add("--lpips_frames", type=int, default=1, help="how many frames of each clip LPIPS compares; at least 1")
     add(
@@ -234,13 +237,6 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         type=int,
         help="compare a random square of so many pixels of the frame only, which takes less time; at least 16",
     )
-    add(
-        "--lpips_max_timestep",
-        type=int,
-        help="LPIPS only where the timestep, from 0, is at most this: with 13 of 15 it leaves the one that one-step "
-        "inference uses to the other losses",
-    )
-    add("--frequency_weight", type=float, default=0.0, help="weight of the L1 loss between Fourier spectra")
     add(
         "--grid_weight",
         type=float,

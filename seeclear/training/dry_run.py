@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import convert_to_fp32
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -30,6 +29,7 @@ from torch.utils._pytree import tree_leaves
 
 from seeclear.metrics.evaluation import aligned_table
 from seeclear.models.semantic_distiller import SemanticDistiller, SemanticDistillerOutput
+from seeclear.training.loop import start_accelerator
 from seeclear.training.muon import hidden_weights
 
 PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -155,8 +155,12 @@ def distilled_frame(distiller: SemanticDistiller) -> SemanticDistillerOutput:
 
 
 def print_dry_run(args: argparse.Namespace, plan: Callable[[argparse.Namespace, FakeTensorMode], StepPlan]) -> None:
-    """Prints [`dry_run`] for what accelerate would launch, on the main process."""
-    accelerator = Accelerator(mixed_precision=args.mixed_precision)
+    """Prints [`dry_run`] for what accelerate would launch, on the main process.
+
+    Raises:
+        ValueError: see [`start_accelerator`].
+    """
+    accelerator = start_accelerator(args)
     accelerator.print(dry_run(args, plan, accelerator.mixed_precision, accelerator.num_processes))
 
 

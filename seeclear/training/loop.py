@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import copy
 import logging
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -294,26 +295,36 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(2) from error
 
 
-def run_training(
-    build: Callable[[argparse.Namespace, Accelerator], TrainingLoop],
-    args: argparse.Namespace,
-    tracker: str,
-    find_unused_parameters: bool = False,
-) -> None:
-    """Sets up accelerate, logging and seeds, and runs the loop that `build` makes.
+def start_accelerator(args: argparse.Namespace, **options: Any) -> Accelerator:
+    """Sets up accelerate, for the mixed precision of the arguments; `options` are what else [`Accelerator`] takes.
+
+    Raises:
+        ValueError: several processes were started that accelerate does not join, as `accelerate launch --multi_gpu`
+            does where there is no GPU: each would train by itself, all into the same folder.
+    """
+    accelerator = Accelerator(mixed_precision=args.mixed_precision, **options)
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started > 1 and accelerator.num_processes == 1:
+        raise ValueError(
+            f"{started} processes were started and accelerate joins none of them, so each would train by itself; on "
+            f"CPUs the command is ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes {started} ..."
+        )
+    return accelerator
+
+
+def begin_run(args: argparse.Namespace, **options: Any) -> Accelerator:
+    """Sets up accelerate, logging and seeds, and makes the output folder.
 
     Args:
-        tracker: the project's name for `--report_to`.
-        find_unused_parameters: whether some trained parameters may get no gradient in a step.
+        args: of them `mixed_precision`, `report_to`, `output_dir`, `seed`.
+        options: what else [`Accelerator`] takes.
+
+    Raises:
+        ValueError: see [`start_accelerator`].
     """
     output_dir = Path(args.output_dir)
-    accelerator = Accelerator(
-        mixed_precision=args.mixed_precision,
-        gradient_accumulation_steps=args.gradient_accumulation_steps,
-        log_with=args.report_to,
-        project_config=ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs")),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)],
-    )
+    folders = ProjectConfiguration(project_dir=str(output_dir), logging_dir=str(output_dir / "logs"))
+    accelerator = start_accelerator(args, log_with=args.report_to, project_config=folders, **options)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it reports every file of a checkpoint
     set_seed(args.seed)
@@ -322,6 +333,29 @@ def run_training(
     if accelerator.is_main_process:
         output_dir.mkdir(parents=True, exist_ok=True)
     accelerator.wait_for_everyone()
+    return accelerator
+
+
+def run_training(
+    build: Callable[[argparse.Namespace, Accelerator], TrainingLoop],
+    args: argparse.Namespace,
+    tracker: str,
+    find_unused_parameters: bool = False,
+) -> None:
+    """Runs the loop that `build` makes.
+
+    Args:
+        tracker: the project's name for `--report_to`.
+        find_unused_parameters: whether some trained parameters may get no gradient in a step.
+
+    Raises:
+        ValueError: see [`start_accelerator`], and what `build` and the loop raise.
+    """
+    accelerator = begin_run(
+        args,
+        gradient_accumulation_steps=args.gradient_accumulation_steps,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=find_unused_parameters)],
+    )
     trainer = build(args, accelerator)
     accelerator.init_trackers(tracker, config={k: str(v) for k, v in vars(args).items() if k != "hub_token"})
     trainer.train()

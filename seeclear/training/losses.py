@@ -28,24 +28,6 @@ def charbonnier_loss(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) 
     return torch.sqrt(difference.square() + epsilon**2).mean()
 
 
-def frequency_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """L1 distance of the orthonormal two-dimensional Fourier spectra, over real and imaginary parts.
-
-    Args:
-        prediction: frames in [-1, 1], (..., H, W).
-        target: frames of the same shape.
-
-    Returns:
-        A scalar in float32, 0 where both are equal.
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    _check_shapes(prediction, target)
-    spectrum = torch.fft.rfft2(prediction.float() - target.float(), norm="ortho")
-    return torch.view_as_real(spectrum).abs().mean()
-
-
 def color_loss(prediction: Tensor, target: Tensor, cell: int = 32) -> Tensor:
     """How far mean colours are off: L1 of the difference, averaged over squares of the frame and over the clip.
 

@@ -73,7 +73,7 @@ def build_data(args: argparse.Namespace, num_frames: int, num_samples: int) -> T
     Args:
         args: the script's arguments: `train_data_dir`, `data_config`, `data_root`, `resolution`, `cache_data`,
             `seed`, `degradation`, `compressed_probability`, `max_frame_step`, `texture_candidates`,
-            `texture_probability`, `still_probability`, `validation_data`, `validation_frames`, `validation_max_clips`.
+            `texture_probability`, `still_probability`, `validation_data`, `validation_frames`.
         num_frames: in a training sample.
         num_samples: how many samples the whole run takes.
 
@@ -89,7 +89,7 @@ def build_data(args: argparse.Namespace, num_frames: int, num_samples: int) -> T
     if args.data_config is not None:
         sources += read_source_list(args.data_config, args.data_root, cache=args.cache_data, photo_size=photo_size)
 
-    validation_paths = [Path(path) for path in args.validation_data][: args.validation_max_clips]
+    validation_paths = [Path(path) for path in args.validation_data]
     held_out = {Path(path).resolve() for path in args.validation_data}
     sources = [source for source in sources if source.path.resolve() not in held_out]
     if not sources:

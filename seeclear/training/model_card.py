@@ -17,6 +17,7 @@ from diffusers.utils.hub_utils import load_or_create_model_card, populate_model_
 from huggingface_hub import ModelCard, ModelCardData
 
 import seeclear
+from seeclear.shipped import SCALE
 from seeclear.training.checkpoints import TrainingProgress
 from seeclear.training.muon import OPTIMIZERS
 
@@ -25,7 +26,7 @@ SHOWN_SOURCES = 20
 
 TEMPLATE = """# {name}
 
-Video super-resolution by a factor of 4 with [{subject.method}]({subject.paper}), trained with
+Video super-resolution by a factor of {scale} with [{subject.method}]({subject.paper}), trained with
 `{subject.script}` of the `seeclear` package.
 
 ```python
@@ -115,6 +116,7 @@ def save_model_card(
         command=_command(subject),
         subject=subject,
         data=_data(sources),
+        scale=SCALE,
     )
     data = ModelCardData(license="other", library_name="diffusers", pipeline_tag="video-to-video")
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(path)
@@ -158,7 +160,6 @@ def _facts(
     if method_facts is None:
         terms = {
             "LPIPS": args.lpips_weight,
-            "frequency": args.frequency_weight,
             "grid": args.grid_weight,
             "color": args.color_weight,
         }

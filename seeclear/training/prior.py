@@ -13,17 +13,14 @@ import torch
 from diffusers import ModelMixin
 from torch import Tensor
 
-from seeclear.models import SemanticDistiller, SemanticLens
+from seeclear.models import SemanticLens
 from seeclear.pipelines import SeeClearPipeline, SemanticLensPipeline, load_pipeline
-from seeclear.pipelines.pipeline_seeclear import check_prior
+from seeclear.pipelines.prior import check_prior
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE, locate
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.prior_frames import PriorFrames
 from seeclear.training.semantics import SemanticsCache
-
-HALF_PRECISION = 2**-10
-"""Relative difference between a weight and the same weight rounded to fp16, with a margin."""
 
 
 def set_prior(pipeline: SeeClearPipeline, name_or_path: str | os.PathLike[str]) -> None:
@@ -34,11 +31,9 @@ def set_prior(pipeline: SeeClearPipeline, name_or_path: str | os.PathLike[str]) 
         name_or_path: the folder of a lens; or a saved `SemanticLensPipeline`: a folder, a Hub id or a shipped name.
 
     Raises:
-        ValueError: there is no such lens, it was trained with another distiller than the pipeline's, or it does not
-            fit the pipeline (`check_prior`).
+        ValueError: there is no such lens, or it does not fit the pipeline ([`check_prior`]).
     """
     location = locate(name_or_path, "prior")
-    distiller = None
     if (Path(location) / SemanticLens.config_name).is_file():
         lens = SemanticLens.from_pretrained(location, dtype=torch.float32)
     else:
@@ -48,24 +43,9 @@ def set_prior(pipeline: SeeClearPipeline, name_or_path: str | os.PathLike[str]) 
                 f"`prior` is {str(name_or_path)!r}, a {type(saved).__name__}; it must be a SemanticLens or a "
                 "SemanticLensPipeline"
             )
-        lens, distiller = saved.semantic_lens, saved.semantic_distiller
-    if lens.needs_semantics and distiller is not None and not same_weights(distiller, pipeline.semantic_distiller):
-        raise ValueError(
-            f"`prior` {str(name_or_path)!r} was trained with another Semantic Distiller than the pipeline's; "
-            "`distiller` must be its own"
-        )
+        lens = saved.semantic_lens
     check_prior(lens, pipeline.pixel_condenser, pipeline.semantic_distiller)
     pipeline.register_modules(prior=lens)
-
-
-def same_weights(one: SemanticDistiller, other: SemanticDistiller) -> bool:
-    """Whether two distillers are the same but for a rounding to fp16."""
-    ours, theirs = one.state_dict(), other.state_dict()
-    if {name: value.shape for name, value in ours.items()} != {name: value.shape for name, value in theirs.items()}:
-        return False
-    return all(
-        torch.allclose(value, theirs[name].to(value), rtol=HALF_PRECISION, atol=1e-7) for name, value in ours.items()
-    )
 
 
 class TrainingPrior:

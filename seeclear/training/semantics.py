@@ -20,18 +20,40 @@ from torch import Tensor
 
 from seeclear.data import Photo, Source
 from seeclear.files import write_durably
-from seeclear.models import SemanticDistiller
+from seeclear.models import PixelCondenser, SemanticDistiller, SemanticLens
 from seeclear.resize import imresize, to_uint8
-from seeclear.shipped import SCALE
+from seeclear.shipped import SCALE, locate
 
 CELL = 2
 """LR pixels that a cell of the features of a crop covers along each side."""
 
 
-def load_distiller(name_or_path: str | os.PathLike[str]) -> SemanticDistiller:
-    """A trained distiller in float32: from its own folder or Hub id, or from the folder of a pipeline that has one."""
-    nested = Path(name_or_path) / "semantic_distiller"
-    return SemanticDistiller.from_pretrained(nested if nested.is_dir() else name_or_path, dtype=torch.float32)
+def load_distiller(name_or_path: str | os.PathLike[str], argument: str = "distiller") -> SemanticDistiller:
+    """A trained distiller in float32, given as `argument`: from its own folder or Hub id, or from the folder or the
+    shipped name of a pipeline that has one.
+
+    Raises:
+        ValueError: there is neither such a folder nor such a name.
+    """
+    location = locate(name_or_path, argument)
+    nested = Path(location) / "semantic_distiller"
+    return SemanticDistiller.from_pretrained(nested if nested.is_dir() else location, dtype=torch.float32)
+
+
+def check_widths(network: PixelCondenser | SemanticLens, distiller: SemanticDistiller) -> None:
+    """Raises a ValueError unless a network takes what a distiller gives."""
+    config = network.config
+    takes: dict[str, int] = {}
+    if isinstance(network, SemanticLens):
+        takes |= {"semantic_feature_dim": distiller.feature_dim} if config.gps else {}
+        takes |= {"semantic_token_dim": distiller.token_dim} if config.isee else {}
+    elif config.frame_semantics:
+        takes |= {"semantic_feature_dim": distiller.feature_dim, "semantic_token_dim": distiller.token_dim}
+        if config.clip_semantics and config.texture_memory:
+            takes |= {"num_clip_tokens": distiller.config.num_clip_tokens}
+    for name, given in takes.items():
+        if config[name] != given:
+            raise ValueError(f"`distiller` gives a `{name}` of {given}; the network to train takes {config[name]}")
 
 
 def weights_key(networks: Sequence[ModelMixin], about: object) -> str:

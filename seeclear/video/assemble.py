@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -18,12 +17,15 @@ import av
 
 from seeclear.files import Draft
 from seeclear.video.codecs import EncodeSettings
-from seeclear.video.container import open_container
 from seeclear.video.copying import SourceStreams
 from seeclear.video.gif import write_gif
+from seeclear.video.image_metadata import read_metadata
+from seeclear.video.images import is_image, png_names
 from seeclear.video.muxing import Pictures, write_video, write_what_fits
 from seeclear.video.planning import plan_streams
+from seeclear.video.png import with_chunks
 from seeclear.video.properties import VideoProperties
+from seeclear.video.stills import encode_still, still_format
 
 
 def assemble(
@@ -43,7 +45,7 @@ def assemble(
         times: (time stamp, duration) of every frame in units of `properties.time_base`, the stamps ascending.
         path: of the output; a file there is replaced, a folder must be empty.
         source: the video file whose sound, subtitles, chapters, attachments and metadata go along; None or a folder
-            or image gives an output without.
+            or image gives an output without. Images made from images keep the colours and the EXIF of theirs.
         properties: of the output, from `output_properties`.
         settings: as given to `encode_part`.
         drop_unsupported: leave out sound and subtitles that the output cannot hold, which is an error otherwise.
@@ -80,7 +82,7 @@ def assemble(
         if properties.kind == "gif":
             _assemble_gif(files, times, path, properties)
         else:
-            _assemble_images(files, times, path, properties, names)
+            _assemble_images(files, times, path, properties, names, None if source is None else Path(source))
     return []
 
 
@@ -107,7 +109,7 @@ def _assemble_video(
     from_zero: bool = False,
 ) -> list[str]:
     pictures = Pictures.survey(parts, times)
-    if source is None or not source.is_file() or _is_picture(source):
+    if source is None or not source.is_file() or is_image(source):
         draft = Draft(path)
         try:
             write_video(draft.path, pictures, properties, None)
@@ -138,13 +140,6 @@ def _assemble_video(
     return notes
 
 
-def _is_picture(path: Path) -> bool:
-    with contextlib.suppress(ValueError):
-        open_container(path).close()
-        return False
-    return True
-
-
 # Images
 
 
@@ -154,6 +149,7 @@ def _assemble_images(
     path: Path,
     properties: VideoProperties,
     names: Sequence[str] | None,
+    source: Path | None,
 ) -> None:
     if properties.kind == "image":
         if len(times) != 1:
@@ -163,14 +159,18 @@ def _assemble_images(
         images = [f"{index:06d}.png" for index in range(len(times))]
     else:
         images = png_names(list(names))
+    originals: list[Path] = []  # of which the images are made, if they are made of images
+    if names is not None and source is not None:
+        originals = [source / name for name in names] if source.is_dir() else [source]
     draft = Draft(path, folder=properties.kind == "folder")
     try:
         place = 0
         for archive, entry in _entries(parts):
             if place < len(images):
                 target = draft.path / images[place] if images[place] else draft.path
-                with archive.open(entry) as data, target.open("wb") as file:
-                    shutil.copyfileobj(data, file)
+                chunks = read_metadata(originals[place]).as_chunks() if place < len(originals) else []
+                png = with_chunks(archive.read(entry), chunks)
+                target.write_bytes(png if still_format(path) is None else encode_still(png, path))
             place += 1
         if place != len(images) or place != len(times):
             raise ValueError(f"{path}: there are {place} frames for {len(images)} `names` and {len(times)} `times`.")
@@ -195,19 +195,6 @@ def _assemble_gif(
         raise ValueError(f"{path}: cannot be written: {error}") from error
     finally:
         draft.discard()
-
-
-def png_names(names: list[str]) -> list[str]:
-    """Names of images with the ending .png in place of their own.
-
-    Raises:
-        ValueError: two become one.
-    """
-    changed = [f"{Path(name).stem}.png" for name in names]
-    if len(set(changed)) < len(changed):
-        twice = next(name for name in changed if changed.count(name) > 1)
-        raise ValueError(f"`names` must differ without their endings, but two of them would become {twice}.")
-    return changed
 
 
 def _entries(parts: Sequence[Path]) -> Iterator[tuple[zipfile.ZipFile, zipfile.ZipInfo]]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
-import av
 import torch
 
 from seeclear.video.color import FULL_RANGE, LIMITED_RANGE, MATRICES, UNSPECIFIED, default_matrix
-from seeclear.video.pixels import readable_layout
+from seeclear.video.layouts import choose_layout, is_rgb, layout_notes
 from seeclear.video.properties import Kind, PixelLayout, VideoProperties
+from seeclear.video.stills import STILL_FORMATS, keeps_colors_of, still_format
 
 _X264_PRESETS = (
     "ultrafast",
@@ -80,7 +79,8 @@ CODECS = {
 """What `EncodeSettings.codec` may be, for a video."""
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
-OUTPUT_SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".png")
+IMAGE_OUTPUT_SUFFIXES = (".png", *STILL_FORMATS)
+OUTPUT_SUFFIXES = (*VIDEO_SUFFIXES, ".gif", *IMAGE_OUTPUT_SUFFIXES)
 """Endings an output may have; a name without one is a folder of images."""
 
 LEAST_SIDES = {"av1": 64, "h265": 32}
@@ -92,6 +92,9 @@ LARGE_FRAME = 3840 * 2160
 7680x4320, 55 bytes a pixel. Of the 40 frames that it looks ahead by itself each takes 0.1 GB."""
 _LARGE_FRAME_LOOKAHEAD = 6
 _THREADS = 4
+
+# Primaries and transfer by the numbers of ISO/IEC 23091-2: none, BT.709, sRGB.
+_LIKE_SRGB = ((2, 2), (1, 1), (1, 13))
 
 PNG_FORMATS = ("rgb24", "rgba", "rgb48be", "rgba64be", "gray", "ya8", "gray16be", "ya16be")
 GIF_FORMATS = ("rgb24", "rgba")
@@ -127,11 +130,18 @@ def output_kind(path: Path) -> Kind:
         return "folder"
     if suffix in VIDEO_SUFFIXES:
         return "video"
-    if suffix in (".gif", ".png"):
-        return "gif" if suffix == ".gif" else "image"
+    if suffix == ".gif":
+        return "gif"
+    if suffix in IMAGE_OUTPUT_SUFFIXES:
+        return "image"
     raise ValueError(
         f"{path}: the ending of an output must be one of {', '.join(OUTPUT_SUFFIXES)}, or none for a folder of images."
     )
+
+
+def keeps_colors(path: Path, source: Path) -> bool:
+    """Whether an output is of images, which name the same colours for their numbers as those they are made from."""
+    return output_kind(path) in ("folder", "image") and (still_format(path) is None or keeps_colors_of(source))
 
 
 def output_properties(
@@ -174,11 +184,13 @@ def output_properties(
             "try h264 or vp9."
         )
     _check_quality(name, codec, settings)
-    layout = _pixel_layout(name, codec, source, size, settings.pix_fmt)
-    matrix = source.matrix if source.matrix in MATRICES and not _is_rgb(source) else default_matrix(width, height)
+    lossless = name == "ffv1" or settings.crf == 0
+    layout = choose_layout(name, codec.encoder, source, size, settings.pix_fmt, lossless)
+    rgb = is_rgb(source)
+    matrix = source.matrix if source.matrix in MATRICES and not rgb else default_matrix(width, height)
     if not layout.is_yuv and not layout.is_grey:
         matrix = 0  # RGB
-    color_range = source.color_range if source.color_range and not _is_rgb(source) else LIMITED_RANGE
+    color_range = source.color_range if source.color_range and not rgb else LIMITED_RANGE
     return replace(
         source,
         path=path,
@@ -193,7 +205,48 @@ def output_properties(
         color_range=color_range if layout.is_yuv or layout.is_grey else FULL_RANGE,
         matrix=matrix,
         loop=None,
+        notes=tuple(_notes(source, path) + layout_notes(path, name, source, layout, size, lossless)),
     )
+
+
+def fitted_output(
+    source: VideoProperties,
+    path: str | os.PathLike[str],
+    size: tuple[int, int],
+    settings: EncodeSettings | None = None,
+    free: tuple[bool, bool] = (True, True),
+) -> VideoProperties:
+    """As `output_properties`, with odd sides rounded up where the pixel format of a video halves them.
+
+    Where they stayed odd, H.264 and H.265 would need another pixel format, which phones and browsers do not play.
+
+    Args:
+        source, path, settings: as there; with `settings.exact_size` nothing is rounded.
+        size: (height, width) of the output in pixels.
+        free: whether height and width may change; not so a side that was asked for.
+
+    Returns:
+        The properties, whose size may be larger by a pixel; a note says so then.
+
+    Raises:
+        ValueError: as `output_properties`.
+    """
+    settings = settings or EncodeSettings()
+    even = (size[0] + (size[0] % 2 and free[0]), size[1] + (size[1] % 2 and free[1]))
+    if settings.exact_size or even == size or output_kind(Path(path)) != "video":
+        return output_properties(source, path, size, settings)
+    layout = PixelLayout.parse(output_properties(source, path, even, settings).pix_fmt)
+    assert layout is not None  # `output_properties` admits no other
+    rows, columns = layout.shrink
+    fitted = (even[0] if rows > 1 else size[0], even[1] if columns > 1 else size[1])
+    properties = output_properties(source, path, fitted, settings)
+    if fitted == size:
+        return properties
+    note = (
+        f"{path}: {size[1]}x{size[0]} becomes {fitted[1]}x{fitted[0]}, since players need even sides; `exact_size` "
+        "keeps odd ones."
+    )
+    return replace(properties, notes=(*properties.notes, note))
 
 
 def default_codec(path: Path, has_alpha: bool) -> str:
@@ -240,27 +293,6 @@ def _is_large(properties: VideoProperties) -> bool:
     return properties.width * properties.height > LARGE_FRAME
 
 
-@lru_cache
-def encoder_formats(encoder: str) -> tuple[str, ...]:
-    """Pixel formats that an encoder takes and `make_frame` makes.
-
-    Raises:
-        ValueError: this build of FFmpeg has no such encoder.
-    """
-    try:
-        formats = av.Codec(encoder, "w").video_formats or []
-    except (av.FFmpegError, ValueError) as error:
-        raise ValueError(f"this installation of PyAV has no encoder {encoder}; choose another `codec`.") from error
-    names = [video_format.name for video_format in formats]
-    layouts = [(name, PixelLayout.parse(name)) for name in names if not name.startswith("yuvj")]
-    writable = [name for name, layout in layouts if layout and max(layout.shrink) <= 2 and layout.chroma != "410"]
-    # x265 drops alpha without a word, and libvpx refuses it beside any other chroma though it lists them
-    with_alpha: dict[str, tuple[str, ...]] = {"libx265": (), "libvpx-vp9": ("yuva420p",)}
-    if encoder in with_alpha:
-        writable = [name for name in writable if name[:4] not in ("yuva", "gbra") or name in with_alpha[encoder]]
-    return tuple(writable)
-
-
 def _check_quality(name: str, codec: Codec, settings: EncodeSettings) -> None:
     if settings.crf is not None:
         if codec.crf is None:
@@ -273,46 +305,6 @@ def _check_quality(name: str, codec: Codec, settings: EncodeSettings) -> None:
         raise ValueError(f"`preset` for {name} must be {what}, but was {settings.preset!r}.")
 
 
-def _pixel_layout(
-    name: str, codec: Codec, source: VideoProperties, size: tuple[int, int], asked: str | None
-) -> PixelLayout:
-    """The pixel format asked for, or the one nearest to the source's that the encoder takes."""
-    formats = encoder_formats(codec.encoder)
-    odd = size[0] % 2 or size[1] % 2
-    halves_need_even = codec.name in ("h264", "hevc", "av1")
-    if asked is not None:
-        layout = PixelLayout.parse(asked)
-        if layout is None or asked not in formats:
-            raise ValueError(f"`pix_fmt` for {name} must be one of {', '.join(formats)}, but was {asked!r}.")
-        (rows, columns) = layout.shrink
-        if halves_need_even and (size[0] % rows or size[1] % columns):
-            raise ValueError(
-                f"`pix_fmt` {asked} of {name} needs even sides, but the output is {size[1]}x{size[0]}; "
-                f"{asked.replace(layout.chroma or '', '444')} takes any."
-            )
-        return layout
-    if source.has_alpha and not any("yuva" in other for other in formats):
-        raise ValueError(
-            f"{source.path}: the video has alpha, which {name} cannot hold; write .webm or .mkv (vp9, ffv1), .mov "
-            "(prores), .gif or a folder of images, or name a `pix_fmt` without alpha."
-        )
-    chroma = readable_layout(source.pix_fmt).chroma
-    chroma = chroma if chroma in ("420", "422", "444") else "420"
-    chromas = ["444"] if odd else [chroma, "420", "422", "444"]
-    family = "yuva" if source.has_alpha else "yuv"
-    depths = [bits for bits in (16, 14, 12, 10, 9) if bits <= source.bit_depth] + [8, 10]
-    if source.is_grey and source.kind == "video" and not source.has_alpha:
-        for bits in depths:
-            if (grey := "gray" if bits == 8 else f"gray{bits}le") in formats:
-                return PixelLayout(grey, "gray", bits, None)
-    for bits in depths:
-        for sampling in chromas:
-            candidate = PixelLayout.parse(f"{family}{sampling}p" + ("" if bits == 8 else f"{bits}le"))
-            if candidate is not None and candidate.name in formats:
-                return candidate
-    raise ValueError(f"`codec` {name} has no pixel format for an output of {size[1]}x{size[0]}; try h264.")
-
-
 def _image_properties(
     source: VideoProperties, path: Path, kind: Kind, size: tuple[int, int], settings: EncodeSettings
 ) -> VideoProperties:
@@ -322,7 +314,13 @@ def _image_properties(
             raise ValueError(f"{path}: `{name}` must be left out for images, but was {getattr(settings, name)!r}.")
     if kind == "gif" and max(size) > 0xFFFF:
         raise ValueError(f"{path}: a GIF has at most 65535 pixels a side, but this one was to have {max(size)}.")
-    formats = GIF_FORMATS if kind == "gif" else PNG_FORMATS
+    still = still_format(path) if kind == "image" else None
+    if still is not None and max(size) > still.longest_side:
+        raise ValueError(
+            f"{path}: a {still.name} has at most {still.longest_side} pixels a side, but this one was to have "
+            f"{max(size)}; PNG has no such limit."
+        )
+    formats = GIF_FORMATS if kind == "gif" else PNG_FORMATS if still is None else still.pix_fmts
     if settings.pix_fmt is not None and settings.pix_fmt not in formats:
         raise ValueError(f"{path}: `pix_fmt` must be one of {', '.join(formats)}, but was {settings.pix_fmt!r}.")
     deep = source.bit_depth > 8 and kind != "gif"
@@ -332,7 +330,10 @@ def _image_properties(
         (True, False): "gray16be" if deep else "gray",
         (True, True): "ya16be" if deep else "ya8",
     }
-    layout = PixelLayout.parse(settings.pix_fmt or by_kind[source.is_grey and kind != "gif", source.has_alpha])
+    nearest = by_kind[source.is_grey and kind != "gif", source.has_alpha]
+    if still is not None:
+        nearest = still.pix_fmt(source.is_grey, source.has_alpha)
+    layout = PixelLayout.parse(settings.pix_fmt or nearest)
     assert layout is not None
     return replace(
         source,
@@ -348,9 +349,26 @@ def _image_properties(
         color_range=FULL_RANGE,
         matrix=UNSPECIFIED if layout.is_grey else 0,
         loop=source.loop if source.kind == "gif" else 0,
+        notes=tuple(_notes(source, path) if kind == "gif" or still is not None else []),
     )
 
 
-def _is_rgb(properties: VideoProperties) -> bool:
-    """Whether a video is stored as RGB, so that it has neither a matrix nor a range to copy."""
-    return properties.codec == "images" or readable_layout(properties.pix_fmt).family in ("gbr", "gbra")
+def _notes(source: VideoProperties, path: Path) -> list[str]:
+    """What an output other than PNG does not keep of images."""
+    notes = []
+    colors, metadata = source.image_colors, source.image_metadata
+    still = still_format(path)
+    if still is not None:
+        colors = tuple(name for name in colors if not name.startswith("ICC profile"))
+        metadata = tuple(name for name in metadata if name not in still.kept)
+        if source.codec == "images" and (source.primaries, source.transfer) not in _LIKE_SRGB:
+            colors += ("cICP",)
+    if colors:
+        notes.append(f"{path}: colours are not those that {source.path} names ({', '.join(colors)}).")
+    if metadata:
+        notes.append(f"{path}: {', '.join(metadata)} of the images cannot be kept; .png can.")
+    if output_kind(path) != "image" and source.fps_is_assumed and source.num_frames != 1:
+        notes.append(
+            f"{path}: {source.path} does not say how many frames there are per second; {source.fps} are taken."
+        )
+    return notes

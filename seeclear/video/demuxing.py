@@ -17,9 +17,9 @@ from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from seeclear.video.channel_layouts import layout_of
 from seeclear.video.clock import SECOND, Clock, Jump, Stamp
 from seeclear.video.container import is_mp4
-from seeclear.video.layouts import layout_of
 from seeclear.video.tracks import copy_packet, move
 
 _MARKED_EARLY = 2

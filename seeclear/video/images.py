@@ -12,14 +12,27 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from seeclear.video.image_colors import ImageColors, image_to_srgb
+from seeclear.video.image_metadata import (
+    FORMATS,
+    GREY_MODES,
+    metadata_of,
+    profile_fits,
+    read_colors,
+    read_exif,
+)
+from seeclear.video.opening import is_video
 from seeclear.video.pixels import read_pixels
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+"""Endings of the files in a folder that are taken for images; what they are is told by their content."""
 
-_EXIF_ORIENTATION = 0x0112
-_TIFF_BITS_PER_SAMPLE = 258
+_MOTION_JPEG_SUFFIXES = (".mjpeg", ".mjpg")
+
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS_PER_SAMPLE = 256, 257, 258
+_TIFF_SUBFILE, _DNG_VERSION = 254, 50706
 
 
 @dataclass(frozen=True)
@@ -35,6 +48,34 @@ class ImageInfo:
     has_alpha: bool
     """Whether there may be transparent pixels."""
     is_grey: bool
+    color_name: str | None = None
+    """What the image names for its numbers if that is not sRGB, see `ImageColors.name`."""
+    is_converted: bool = False
+    """Whether the numbers are always converted to sRGB, see `ImageColors.can_be_kept`."""
+    code_points: tuple[int, int, int, int] | None = None
+    """The colours by numbers, see `ImageColors.code_points`."""
+    metadata: tuple[str, ...] = ()
+    """Names of what is kept beside the pixels in another image, such as "EXIF"."""
+    notes: tuple[str, ...] = ()
+    """What is passed over in the file: ends of sentences that begin with its name."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is one image, and no animation, by its content.
+
+    One whose content is not known counts as the image that its name promises, unless FFmpeg knows a video in it.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _MOTION_JPEG_SUFFIXES:
+        return False
+    try:
+        with Image.open(path, formats=(*FORMATS, "GIF")) as image:
+            several = getattr(image, "n_frames", 1) > 1
+            return image.format != "GIF" and not (image.format == "PNG" and several)
+    except UnidentifiedImageError:
+        return suffix in IMAGE_SUFFIXES and not is_video(path)
+    except Exception:  # Pillow raises nearly every kind of error on damaged images; reading it says which
+        return suffix in IMAGE_SUFFIXES
 
 
 def list_images(folder: Path) -> list[str]:
@@ -59,37 +100,70 @@ def image_info(path: Path) -> ImageInfo:
     Raises:
         ValueError: not an image, several images, or more than 16 bits a channel.
     """
-    with _explained(path), Image.open(path) as image:
+    with _explained(path), Image.open(path, formats=FORMATS) as image:
+        exif, notes = read_exif(image), []
         if getattr(image, "n_frames", 1) > 1:
-            raise ValueError(f"{path}: the file holds several images; give one file for each frame.")
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) >= 5  # the orientations with the axes swapped
-        width, height = (image.height, image.width) if turned else image.size
+            if image.format != "MPO":  # a JPEG with further pictures behind it, such as a preview
+                raise ValueError(f"{path}: the file holds several images; give one file for each frame.")
+            notes.append("holds further pictures behind the first one, which are left out.")
+        tags = getattr(image, "tag_v2", {})
+        if image.format == "TIFF" and (tags.get(_TIFF_SUBFILE, 0) & 1 or _DNG_VERSION in tags):
+            raise ValueError(f"{path}: a raw photograph, of which only the preview could be read; develop it first.")
+        width, height = image.size
+        if tags:  # Pillow gives the size of a TIFF as shown, or as stored, by its version
+            width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+        if exif.orientation >= 5:  # those with the axes swapped
+            width, height = height, width
         alpha = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
+        colors = read_colors(image, path)
+        if image.info.get("icc_profile") and not profile_fits(image):
+            notes.append("has an ICC profile that is damaged or does not fit, and is left out.")
+        if not exif.is_whole:
+            notes.append("has damaged EXIF, which is not kept whole.")
         return ImageInfo(
-            width, height, _bits(image, path), alpha, image.mode in ("1", "L", "LA", "I", "I;16", "I;16B")
+            width,
+            height,
+            _bits(image, path),
+            alpha,
+            image.mode in GREY_MODES,
+            colors.name,
+            not colors.can_be_kept and colors.name is not None,
+            colors.code_points,
+            metadata_of(image, path, exif).names,
+            tuple(notes),
         )
 
 
-def read_image(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def read_image(path: Path, srgb: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """An image as (RGB (H, W, 3), alpha (H, W) or None where it is opaque), float32 in [0, 1], turned as EXIF asks.
+
+    Args:
+        path: of the image.
+        srgb: convert the numbers to sRGB; else they are as stored, except those of inks, of Lab and of a grey that
+            has a profile of its own, which no colour image can keep.
 
     Raises:
         ValueError: it is damaged or cut off, or has more than 16 bits a channel.
     """
-    with _explained(path), Image.open(path) as image:
+    with _explained(path), Image.open(path, formats=FORMATS) as image:
         bits = _bits(image, path)
+        turn = read_exif(image).orientation  # loading turns a TIFF, and forgets it
         image.load()  # of 16 bits as well: this shows a cut file and false checksums, which FFmpeg passes over
+        colors = read_colors(image, path)
         if bits == 16:
-            rgb, alpha = _read_deep(path)
-            turn = image.getexif().get(_EXIF_ORIENTATION, 1)
+            rgb, alpha = _read_deep(path, image.format == "PNG")
             rgb, alpha = _turned(rgb, turn), None if alpha is None else _turned(alpha, turn)
         else:
-            upright = ImageOps.exif_transpose(image)
+            upright = image if turn == 1 else ImageOps.exif_transpose(image)
             alpha = None
+            if colors.icc is not None and colors.space not in ("RGB", "GRAY"):
+                upright, colors = image_to_srgb(upright, colors.icc), ImageColors()
             if "A" in upright.getbands() or "a" in upright.getbands() or "transparency" in upright.info:
                 upright = upright.convert("RGBA")
                 alpha = np.asarray(upright.getchannel("A"), np.float32) / 255
             rgb = np.asarray(upright.convert("RGB"), np.float32) / 255
+    if srgb or not colors.can_be_kept:
+        rgb = colors.to_srgb(rgb)
     return rgb, None if alpha is None or (alpha == 1).all() else alpha
 
 
@@ -109,9 +183,9 @@ def _bits(image: Image.Image, path: Path) -> int:
     return 8
 
 
-def _read_deep(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """A PNG or TIFF of 16 bits a channel, by FFmpeg, as stored."""
-    demuxer = "png_pipe" if path.suffix.lower() == ".png" else "tiff_pipe"
+def _read_deep(path: Path, is_png: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """A PNG, or else a TIFF, of 16 bits a channel, by FFmpeg, as stored."""
+    demuxer = "png_pipe" if is_png else "tiff_pipe"
     with av.open(os.path.abspath(path), format=demuxer) as container:
         frame = next(container.decode(video=0))
         if frame.is_corrupt:
@@ -148,3 +222,16 @@ def _natural(name: str) -> list[tuple[int, str]]:
     """Sort key by which "frame2" comes before "frame10"."""
     parts = re.split(r"([0-9]+)", name)  # text and numbers in turn
     return [(int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts)] + [(-2, name)]
+
+
+def png_names(names: list[str]) -> list[str]:
+    """Names of images with the ending .png in place of their own.
+
+    Raises:
+        ValueError: two become one.
+    """
+    changed = [f"{Path(name).stem}.png" for name in names]
+    if len(set(changed)) < len(changed):
+        twice = next(name for name in changed if changed.count(name) > 1)
+        raise ValueError(f"`names` must differ without their endings, but two of them would become {twice}.")
+    return changed

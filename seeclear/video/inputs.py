@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from seeclear.video.reader import VideoReader
 
 Frame: TypeAlias = Image.Image | np.ndarray | Tensor
-VideoInput: TypeAlias = str | os.PathLike[str] | np.ndarray | Tensor | Sequence[Frame]
+VideoInput: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | Tensor | Sequence[Frame]
 
 _FORMS = (
     "a path, a list of PIL images, a numpy array (F, H, W, 3) of uint8 or of floats in [0, 1], "
@@ -27,7 +27,8 @@ def read_input(video: VideoInput | Sequence[VideoInput]) -> tuple[Tensor, bool]:
     """A video or a batch of videos as one tensor.
 
     Args:
-        video: a path to a video file or to a folder of images; a list of PIL images; a numpy array (F, H, W, 3), uint8
+        video: a path to a video file or to a folder of images; a PIL image, which is a video of one frame, or a list
+            of them; a numpy array (F, H, W, 3), uint8
             or float in [0, 1]; a tensor (F, 3, H, W), uint8 or float in [0, 1]; a list of single frames of these
             arrays or tensors; or a batch: a list of videos, an array (B, F, H, W, 3) or a tensor (B, F, 3, H, W).
 
@@ -50,6 +51,36 @@ def read_input(video: VideoInput | Sequence[VideoInput]) -> tuple[Tensor, bool]:
     return _one_video(video)[None], False
 
 
+def open_frames(video: VideoInput | Iterable[Frame]) -> Iterator[Frame]:
+    """The frames of one video as they come: of a file without holding more than one, or of whatever can be iterated.
+
+    Args:
+        video: a path, a PIL image, an array (F, H, W, 3), a tensor (F, 3, H, W), or an iterable of PIL images, arrays
+            (H, W, 3) or tensors (3, H, W).
+
+    Raises:
+        ValueError: it is a batch of videos, or nothing that has frames.
+    """
+    if isinstance(video, str | os.PathLike):
+        return _frames_of_file(video)
+    if isinstance(video, Image.Image):
+        return iter([video])
+    batch = video.ndim == 5 if isinstance(video, np.ndarray | Tensor) else False
+    if batch or (isinstance(video, list | tuple) and video and _is_video(video[0])):
+        raise ValueError("`video` is a batch; a stream takes one video at a time.")
+    if not isinstance(video, Iterable):
+        raise ValueError(f"`video` must be {_FORMS}, or an iterable of frames, but was {type(video).__name__}.")
+    return iter(video)
+
+
+def _frames_of_file(path: str | os.PathLike[str]) -> Iterator[Frame]:
+    with VideoReader(path, srgb=True) as reader:
+        if reader.properties.has_alpha:
+            raise ValueError(f"{reader.path}: images must be opaque, but there are transparent pixels.")
+        for frame in reader.frames():
+            yield frame.rgb
+
+
 def _is_video(item: object) -> bool:
     """Whether an element of a list is a video of a batch, and not a frame."""
     return isinstance(item, str | os.PathLike | list | tuple) or (
@@ -60,11 +91,13 @@ def _is_video(item: object) -> bool:
 def _one_video(video: object) -> Tensor:
     """(F, 3, H, W) float32 in [0, 1]."""
     if isinstance(video, str | os.PathLike):
-        with VideoReader(video) as reader:
+        with VideoReader(video, srgb=True) as reader:
             if reader.properties.has_alpha:
                 raise ValueError(f"{reader.path}: images must be opaque, but there are transparent pixels.")
             frames = [torch.from_numpy(frame.rgb).permute(2, 0, 1).contiguous() for frame in reader.frames()]
         return torch.stack(frames)
+    if isinstance(video, Image.Image):
+        return _from_frame(video, 0)[None]
     if isinstance(video, np.ndarray | Tensor):
         return _from_array(video)
     if not isinstance(video, list | tuple):

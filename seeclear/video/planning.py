@@ -16,10 +16,10 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from seeclear.video.channel_layouts import layout_of
 from seeclear.video.codecs import output_kind
 from seeclear.video.container import open_container, video_stream
 from seeclear.video.demuxing import arbitrary_start
-from seeclear.video.layouts import layout_of
 from seeclear.video.samples import Samples, take_samples
 from seeclear.video.sound import EncodedTrack, check_audio, encoder_name, encoders_for
 from seeclear.video.tracks import COVER_TYPES, CopiedTrack, CoverTrack, Track, move, name_layout

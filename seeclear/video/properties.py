@@ -123,6 +123,10 @@ class VideoProperties:
     """Seconds of one unit of the time stamps."""
     fps: Fraction
     """Frames per second on average; what is exact are the frames' time stamps."""
+    fps_is_assumed: bool = False
+    """Whether nothing says how many frames there are per second."""
+    num_frames: int | None = None
+    """Number of frames, where it is known before all of them are decoded."""
     sample_aspect_ratio: Fraction | None = None
     """Width of a pixel over its height; None where the video does not say."""
     display_matrix: DisplayMatrix | None = None
@@ -137,6 +141,13 @@ class VideoProperties:
     """What the frames carry that no output gets, such as "mastering display"."""
     loop: int | None = None
     """Of a GIF, how often it is repeated, 0 for without end; None: it is shown once, or is no GIF."""
+    image_colors: tuple[str, ...] = ()
+    """What images name for their numbers where that is not sRGB, such as "ICC profile Display P3"; they are as stored
+    then, and only images made from them name the same."""
+    image_metadata: tuple[str, ...] = ()
+    """Names of what images carry beside their pixels and images made from them keep, such as "EXIF"."""
+    notes: tuple[str, ...] = ()
+    """Sentences for a user to read, about what was taken for granted or left out in reading or will be in writing."""
 
     @property
     def rotation(self) -> int:

@@ -16,7 +16,7 @@ from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
-from seeclear.video.layouts import layout_of, usual_layout
+from seeclear.video.channel_layouts import layout_of, usual_layout
 from seeclear.video.tracks import Order, describe_copy, name_layout
 
 AUDIO = ("copy", "encode", "none")

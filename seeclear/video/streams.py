@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 
 from seeclear.files import check_place
-from seeclear.video.assemble import png_names
 from seeclear.video.codecs import EncodeSettings, output_kind, output_properties
-from seeclear.video.images import list_images
+from seeclear.video.images import list_images, png_names
 from seeclear.video.planning import plan_streams
 from seeclear.video.preflight import try_output
 from seeclear.video.properties import VideoProperties
@@ -22,6 +21,7 @@ def check_output(
     settings: EncodeSettings | None = None,
     size: tuple[int, int] | None = None,
     drop_unsupported: bool = False,
+    place: bool = True,
 ) -> list[str]:
     """Whether an output can be written: a file of its kind with some of what it is to hold is written and removed.
 
@@ -31,6 +31,7 @@ def check_output(
         settings: how it is to be coded.
         size: (height, width) of the output; None stands for four times the source's.
         drop_unsupported: leave out sound and subtitles that the output cannot hold, which is an error otherwise.
+        place: also see whether it can be written where it is to be.
 
     Returns:
         Sentences about what the output cannot keep of the source, though it is written: for a user to read.
@@ -43,16 +44,21 @@ def check_output(
     kind = output_kind(path)
     if kind == "folder" and path.exists() and not path.is_dir():
         raise ValueError(f"{path}: cannot be written as a folder, there is a file of that name.")
-    check_place(path, folder=kind == "folder")
+    if place:
+        check_place(path, folder=kind == "folder")
     if source.path is not None and path.exists() and path.samefile(source.path):
         raise ValueError(f"{path}: the output must be another file than the input.")
     properties = output_properties(source, path, size or (4 * source.height, 4 * source.width), settings)
     check_audio(settings.audio)
     if kind == "folder" and source.path is not None and source.kind == "folder":
         png_names(list_images(source.path))
-    if kind == "image" and source.kind in ("video", "folder"):
-        raise ValueError(f"{path}: an image holds one frame; for a video name a folder, without an ending.")
-    notes = []
+    if kind == "image" and source.num_frames != 1:
+        count = "may have more" if source.num_frames is None else f"has {source.num_frames}"
+        raise ValueError(
+            f"{path}: an image holds one frame, but {source.path} {count}; for a video name a folder, without an "
+            "ending."
+        )
+    notes = [*source.notes, *properties.notes]
     if properties.bit_depth < source.bit_depth:
         notes.append(f"{path}: {source.bit_depth} bits a channel become {properties.bit_depth} ({properties.codec}).")
     if source.has_alpha and not properties.has_alpha:

@@ -18,7 +18,7 @@ from av.format import Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from seeclear.video.layouts import layout_of, usual_layout
+from seeclear.video.channel_layouts import layout_of, usual_layout
 
 # Of a file and of its streams, what the new one has of its own.
 _OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "alpha_mode", "vendor_id"}

@@ -19,9 +19,10 @@ import numpy as np
 from PIL import Image
 
 from seeclear.files import Draft
-from seeclear.video.assemble import assemble_from_zero, png_names
+from seeclear.video.assemble import assemble_from_zero
 from seeclear.video.codecs import VIDEO_SUFFIXES, EncodeSettings, output_properties
 from seeclear.video.encode import PartEncoder
+from seeclear.video.images import png_names
 from seeclear.video.planning import plan_streams
 from seeclear.video.properties import VideoProperties
 

@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 from seeclear import SeeClearPipeline
 from seeclear.app import cli
 from seeclear.app import evaluate as library
-from seeclear.app.evaluate import Evaluation, evaluate
+from seeclear.app.evaluate import Evaluation, EvaluationSettings, evaluate, methods
 from seeclear.data import BicubicDegradation, GaussianDegradation, H264Compression, degrade
 from seeclear.metrics import psnr
 from seeclear.metrics.evaluation import bicubic_frames
+from seeclear.pipelines.settings import RestorationSettings
 from seeclear.resize import imresize, to_uint8
 
 
@@ -34,6 +35,10 @@ class StandIn:
 
     def set_progress_bar_config(self, **_: Any) -> None:
         pass
+
+    def stream_clips(self, frames: Any, settings: RestorationSettings) -> Any:
+        if settings.num_inference_steps is not None and settings.num_inference_steps > 15:
+            raise ValueError(f"`num_inference_steps` is {settings.num_inference_steps}; it must be 1 to 15")
 
     def __call__(
         self,
@@ -53,6 +58,9 @@ class StandIn:
 class Regression(StandIn):
     """A pipeline without steps, samplers and noise."""
 
+    def stream_clips(self, frames: Any, settings: RestorationSettings) -> Any:
+        settings.refuse_sampling("Regression")
+
     def __call__(self, video: Tensor, output_type: str = "pil") -> Any:  # type: ignore[override]
         return type("Output", (), {"frames": imresize(video, scale=4).clamp(0, 1)[None]})
 
@@ -70,7 +78,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StandIn:
             raise ValueError("there is no model of that name")
         return (Regression() if model == "regression" else stand_in), folder
 
-    monkeypatch.setattr(library, "load_model", load)
+    monkeypatch.setattr(methods, "load_model", load)
     return stand_in
 
 
@@ -268,7 +276,7 @@ def test_crops(root: Path, pipe: StandIn) -> None:
 def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> None:
     report = evaluate(root / "gt", models=["regression"], device="cpu").report
     assert report["mean"]["regression"]["psnr"] == pytest.approx(report["mean"]["bicubic"]["psnr"], abs=1e-6)
-    with pytest.raises(ValueError, match="a Regression, takes no num_inference_steps"):
+    with pytest.raises(ValueError, match="`num_inference_steps` is 2; a Regression does not sample"):
         evaluate(root / "gt", models=["regression"], steps=[2], device="cpu")
 
 
@@ -334,16 +342,40 @@ def test_command_says_in_one_line_what_is_wrong(root: Path, pipe: StandIn) -> No
     assert done.exit_code == 2 and done.output.startswith("seeclear: error:") and len(done.output.splitlines()) == 1
 
 
-def test_command_takes_all_metrics(root: Path, pipe: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lr", "absent", "--crf", 20), "error: --crf is for a low resolution that is made here; with --lr it has"),
+        (("--steps", 99), "error: --steps is 99; it must be 1 to 15"),
+        (("--model", "regression", "--steps", 2), "error: --steps is 2; a Regression does not sample"),
+        (("--model", "missing"), "there is no model of that name"),
+        (("--scale", 2), "error: --model 'seeclear-tiny' enlarges by 4, but --scale is 2"),
+        (("--protocol", "vid5"), "error: --protocol must be one of"),
+        (("--metrics", "lpips"), "error: --metrics must name some of"),
+        (("--frames", 0), "error: --frames must be at least 1"),
+        (("-q", "-v"), "error: give --quiet or --verbose, not both"),
+    ],
+)
+def test_command_names_flags_as_they_are_typed(
+    root: Path, pipe: StandIn, options: tuple[Any, ...], message: str
+) -> None:
+    done = run(root / "gt", "--device", "cpu", *options)
+    assert done.exit_code == 2 and message in done.output and len(done.output.splitlines()) == 1
+    assert pipe.calls == []  # before any work
 
-    def record(*_: Any, **settings: Any) -> Evaluation:
-        seen.update(settings)
+
+def test_command_takes_all_metrics(root: Path, pipe: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[EvaluationSettings] = []
+
+    def record(_: Any, settings: EvaluationSettings, **__: Any) -> Evaluation:
+        seen.append(settings)
         report = {"clips": [{"frames": 3}]}
         return Evaluation(report, "| table |", "")
 
     monkeypatch.setattr(library, "evaluate", record)
-    done = run(root / "gt", "--metrics", "all", "--lr", root / "lr", "--degradation", "BD", "--crf", 20, "--stride", 5)
+    done = run(root / "gt", "--metrics", "all", "--lr", root / "lr", "--degradation", "BD", "--stride", 5)
     assert done.exit_code == 0 and "1 clips, 3 frames" in done.output
-    assert set(seen["metrics"]) >= {"psnr", "lpips-alex", "dists", "niqe", "warping"}
-    assert (seen["low_res"], seen["degradation"], seen["crf"], seen["stride"]) == (root / "lr", "BD", 20, 5)
+    assert set(seen[0].metrics) >= {"psnr", "lpips-alex", "dists", "niqe", "warping"}
+    assert (seen[0].low_res, seen[0].degradation, seen[0].stride) == (str(root / "lr"), "BD", 5)
+    assert run(root / "gt", "-q").output == "" and seen[1] == EvaluationSettings(metrics=list(seen[1].metrics))
+    assert tuple(seen[1].metrics) == EvaluationSettings.metrics

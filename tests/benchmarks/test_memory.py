@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from seeclear import PixelCondenser, SeeClearPipeline
-from seeclear.pipelines.run_seeclear import SeeClearRun
 from seeclear.resize import imresize
 
 
@@ -24,7 +23,7 @@ def test_skipped_tiles_become_bicubic_frames_of_the_clip_alone(
     condenser = randomize(PixelCondenser(**small_condenser_config | {"motion_compensation": True})).eval()
     pipe = SeeClearPipeline(**small_components | {"pixel_condenser": condenser})
     assert pipe.pixel_condenser.reach > 0
-    monkeypatch.setattr(SeeClearRun, "restore_tile", SeeClearRun.restore_tile)  # to have it back afterwards
+    monkeypatch.setattr(SeeClearPipeline, "denoise", SeeClearPipeline.denoise)  # to have it back afterwards
     load_script("benchmarks/memory.py").restore_few_tiles(1000)
     video = torch.rand(7, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     frames = pipe(video, clip_length=3, clip_overlap=1, output_type="pt").frames[0]

@@ -3,18 +3,24 @@
 
 import json
 import runpy
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from accelerate.state import AcceleratorState
 
+ON_THE_CPU = {"ACCELERATE_USE_CPU": "true"}
 
-def run_script(script: Path, *arguments: str, folder: Path | None = None) -> None:
-    """Runs a script to its end on the CPU, in `folder` if one is given."""
+
+def run_script(
+    script: Path, *arguments: str, folder: Path | None = None, environment: Mapping[str, str] = ON_THE_CPU
+) -> None:
+    """Runs a script to its end, in `folder` if one is given, with these variables in its environment."""
     with pytest.MonkeyPatch.context() as patch:
         if folder is not None:
             patch.chdir(folder)
-        patch.setenv("ACCELERATE_USE_CPU", "true")
+        for name, value in environment.items():
+            patch.setenv(name, value)
         patch.setattr("sys.argv", [str(script), *arguments])
         AcceleratorState._reset_state(reset_partial_state=True)  # as in a new process
         try:

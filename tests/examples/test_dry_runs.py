@@ -2,6 +2,7 @@
 """`--dry_run` of the training scripts counts what a real step of theirs keeps, and touches nothing."""
 
 import json
+import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,10 @@ from seeclear.training.dry_run import measure_step, store_channels_last
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SEECLEAR = ["--preset", "tiny", "--condenser_config", "condenser.json", "--distiller_config", "distiller.json"]
 LENS = ["--preset", "semantic-lens-tiny", "--lens_config", "lens.json", "--distiller_config", "distiller.json"]
+MOVING = ["--condenser_config", "moving.json"]
 FEWER_LEVELS = {"channels": [16, 16], "self_attention": [False, True], "layers_per_level": 1, "middle_layers": 1}
+
+ALONG_THE_FLOW = {"motion_compensation": True, "propagation_blocks": [0, 1, 1, 0]}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,7 @@ def folder(
         Image.new("RGB", (48, 40), (i, 50, 90)).save(folder / "train" / "clip" / f"{i}.png")
     configs = {
         "condenser": small_condenser_config | FEWER_LEVELS,
+        "moving": small_condenser_config | FEWER_LEVELS | ALONG_THE_FLOW,
         "distiller": small_distiller_config,
         "lens": small_lens_config,
     }
@@ -68,18 +73,8 @@ def parse(script: ModuleType, *arguments: str) -> Any:
         return script.parse_arguments()
 
 
-LPIPS = [
-    "--lpips_weight",
-    "0.1",
-    "--lpips_weights_path",
-    "lpips_vgg16.npz",
-    "--frequency_weight",
-    "0.1",
-    "--grid_weight",
-    "1",
-    "--color_weight",
-    "1",
-]
+LPIPS = ["--lpips_weight", "0.1", "--lpips_weights_path", "lpips_vgg16.npz", "--grid_weight", "1"]
+LPIPS += ["--color_weight", "1"]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +82,8 @@ LPIPS = [
     [
         ("train_seeclear", [*SEECLEAR, *LPIPS, "--channels_last"]),
         ("train_seeclear", [*SEECLEAR, "--stage", "joint", "--train_distiller", "all"]),
+        ("train_seeclear", [*SEECLEAR, *MOVING]),
+        ("train_seeclear", [*SEECLEAR, *MOVING, "--prior_frames", "4", "--stage", "refinement"]),
         ("train_semantic_lens", LENS),
     ],
 )
@@ -134,6 +131,27 @@ def test_the_largest_preset_is_not_allocated(load_script: Callable[[str], Module
     tensors = [*planned.model.parameters(), *planned.model.buffers()]
     assert sum(tensor.numel() for tensor in planned.model.parameters()) > 200_000_000
     assert all(isinstance(tensor.data, FakeTensor) for tensor in tensors)
+
+
+@pytest.mark.parametrize(
+    ("script", "model"),
+    [
+        ("train_seeclear", "--preset tiny --use_ema"),
+        ("train_seeclear", "--pretrained_model_name_or_path seeclear-tiny"),
+        ("train_seeclear", "--pretrained_model_name_or_path seeclear-tiny --stage refinement --optimizer muon"),
+        ("train_seeclear", "--pretrained_model_name_or_path seeclear-star-tiny --prior semantic-lens-tiny"),
+        ("train_semantic_lens", "--preset semantic-lens-tiny --channels_last"),
+        ("train_semantic_lens", "--pretrained_model_name_or_path semantic-lens-tiny --gradient_checkpointing"),
+    ],
+)
+def test_shipped_models_and_presets_are_counted(
+    script: str, model: str, load_script: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = load_script(f"examples/{script}.py")
+    module.main(parse(module, *model.split(), "--resolution", "64", "--train_batch_size", "1", "--dry_run"))
+    table = capsys.readouterr().out
+    kept = re.search(r"activations kept for the backward pass \| +([\d,]+) \|", table)
+    assert kept is not None and int(kept[1].replace(",", "")) > 1, table
 
 
 @pytest.mark.parametrize(("script", "model"), [("train_seeclear", SEECLEAR), ("train_semantic_lens", LENS)])

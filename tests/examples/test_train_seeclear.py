@@ -91,7 +91,7 @@ def whole_run(folder: Path) -> str:
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
     extra = ["--train_distiller", "all", "--checkpointing_steps", "1", "--checkpoints_total_limit", "2"]
     extra += ["--validation_data", "validation", "--validation_steps", "3", "--validation_inference_steps", "1", "2"]
-    extra += ["--timestep_sampling", "final", "--frequency_weight", "0.1", "--channels_last"]
+    extra += ["--timestep_sampling", "final", "--color_weight", "0.1", "--channels_last"]
     run = launch(folder, "whole", *extra, launcher=launcher)
     assert run.returncode == 0, run.stderr
     return "whole"
@@ -125,15 +125,7 @@ def test_exported_pipeline_is_fp16_and_upscales(folder: Path, whole_run: str) ->
 
 
 def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, whole_run: str) -> None:
-    extra = [
-        "--train_distiller",
-        "all",
-        "--timestep_sampling",
-        "final",
-        "--frequency_weight",
-        "0.1",
-        "--channels_last",
-    ]
+    extra = ["--train_distiller", "all", "--timestep_sampling", "final", "--color_weight", "0.1", "--channels_last"]
     first = launch(folder, "resumed", *extra, "--max_train_minutes", "0")
     assert first.returncode == 0, first.stderr
     assert checkpoints(folder, "resumed") == {"checkpoint-1"}
@@ -181,7 +173,8 @@ def test_two_processes_equal_one_with_twice_the_batch(folder: Path) -> None:
     extra += ["--adam_epsilon", "1", "--learning_rate", "0.1"]
     run = launch(folder, "one", *extra)
     assert run.returncode == 0, run.stderr
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launcher += ["--main_process_port", "0"]  # any that is free
     run = launch(folder, "two", *extra, "--train_batch_size", "1", launcher=launcher)
     assert run.returncode == 0, run.stderr
     one, two = log(folder, "one"), log(folder, "two")

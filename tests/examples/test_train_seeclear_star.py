@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
+from seeclear.pipelines.prior import distiller_digest
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_seeclear.py"
 FEWER_LEVELS = {"channels": [16, 16], "self_attention": [False, True], "layers_per_level": 1, "middle_layers": 1}
@@ -38,9 +39,11 @@ def folder(
         for i in range(5):
             Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(folder / clip / f"{i}.png")
     (folder / "condenser.json").write_text(json.dumps(small_condenser_config | FEWER_LEVELS))
+    (folder / "distiller.json").write_text(json.dumps(small_distiller_config))
     torch.manual_seed(0)
     lens = randomize(SemanticLens(**small_lens_config))
     pipeline = SemanticLensPipeline(lens, SemanticDistiller(**small_distiller_config))
+    lens.register_to_config(distiller_digest=distiller_digest(pipeline.semantic_distiller))
     pipeline.to(dtype=torch.float16).save_pretrained(folder / "lens")
     return folder
 
@@ -139,9 +142,11 @@ def test_a_saved_pipeline_keeps_its_prior_in_all_stages(folder: Path, whole_run:
 
 
 def test_wrong_priors_end_the_run_in_one_line(folder: Path, whole_run: str, capfd: pytest.CaptureFixture[str]) -> None:
+    model = ["--preset", "tiny", "--condenser_config", "condenser.json", "--distiller_config", "distiller.json"]
     with pytest.raises(SystemExit, match="2"):
-        launch(folder, "wrong", model=["--preset", "tiny", "--prior", "lens"])
-    assert "`prior` 'lens' was trained with another Semantic Distiller than the pipeline's" in capfd.readouterr().err
+        launch(folder, "wrong", model=[*model, "--prior", "lens"])
+    error = capfd.readouterr().err
+    assert "error: `prior` was trained with the Semantic Distiller" in error and "and the pipeline's is" in error
     with pytest.raises(SystemExit, match="2"):
         launch(folder, "wrong", model=["--pretrained_model_name_or_path", whole_run, "--train_distiller", "all"])
     assert "`train_distiller` is 'all'; it must be 'nothing' where the prior works" in capfd.readouterr().err

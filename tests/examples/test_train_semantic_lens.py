@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seeclear import SemanticDistiller, SemanticLensPipeline
+from seeclear.pipelines.prior import distiller_digest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "train_semantic_lens.py"
@@ -125,6 +126,11 @@ def test_a_saved_pipeline_goes_on_with_another_distiller(
     assert all(torch.equal(value.half(), exported[name]) for name, value in other.state_dict().items())
     before, after = weights(folder, whole_run), weights(folder, "changed")
     assert any(not torch.equal(before[name], after[name]) for name in before)
+    trained, changed = (SemanticLensPipeline.from_pretrained(folder / name) for name in (whole_run, "changed"))
+    for pipeline in (trained, changed):
+        digest = distiller_digest(pipeline.semantic_distiller)
+        assert pipeline.semantic_lens.config.distiller_digest == digest
+    assert digest != trained.semantic_lens.config.distiller_digest
 
 
 def test_the_ablations_plain_network_trains_without_a_distiller(folder: Path) -> None:

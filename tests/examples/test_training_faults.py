@@ -57,6 +57,39 @@ def test_killed_while_checkpointing_it_goes_on_to_the_same_losses(folder: Path) 
         assert killed["end"] == ["checkpoint-3"], killed
 
 
+def test_processes_that_are_not_joined_do_not_train_into_one_folder(folder: Path) -> None:
+    """`accelerate launch --multi_gpu` starts them without a GPU, too, and its `Accelerator` takes each for alone."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("ACCELERATE_USE_CPU")
+    command = [*launcher, "--main_process_port", "0", *ARGUMENTS, "--output_dir", "out"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert result.returncode != 0 and "exitcode  : 2 " in result.stderr, result.stderr
+    assert "train_semantic_lens.py: error: 2 processes were started and accelerate joins none" in result.stderr
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("train_seeclear", "--preset tiny --train_data_dir train"),
+        ("train_seeclear", "--preset tiny --train_data_dir train --dry_run"),
+        ("train_semantic_lens", "--preset semantic-lens-tiny --train_data_dir train --dry_run"),
+        ("train_distiller", "--instance_list list.json --data_root ."),
+    ],
+)
+def test_every_script_notices_that_its_processes_are_not_joined(
+    script: str, arguments: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, environment = ROOT / "examples" / f"{script}.py", {"ACCELERATE_USE_CPU": "false", "WORLD_SIZE": "3"}
+    with pytest.raises(SystemExit, match="2"):
+        run_script(path, *arguments.split(), "--output_dir", "out", environment=environment)
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"{script}.py: error: 3 processes were started and accelerate joins none of them")
+    assert error.endswith("ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 3 ...")
+    assert not (folder / "out").exists()
+
+
 def train(output: Path, *extra: str) -> None:
     run_script(SCRIPT, *ARGUMENTS[1:], "--output_dir", str(output), "--resume_from_checkpoint", "latest", *extra)
 

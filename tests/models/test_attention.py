@@ -9,13 +9,12 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from seeclear.models.attention import (
-    ChannelNorm,
     ChannelSelfAttention,
     PixelCrossAttention,
-    ResidualBlock,
     WindowSelfAttention,
     sinusoidal_positions,
 )
+from seeclear.models.blocks import ChannelNorm, ResidualBlock
 
 
 def _random(*shape: int) -> torch.Tensor:

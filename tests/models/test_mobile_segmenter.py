@@ -40,11 +40,10 @@ def test_shapes_and_masks_after_every_layer(segmenter: MobileSegmenter) -> None:
 def test_a_query_looks_inside_its_mask_only(segmenter: MobileSegmenter) -> None:
     masks = torch.full((1, 5, 16, 24), -1.0)
     masks[0, 0, :8] = 1.0  # the upper half; the others are empty
-    outside = segmenter._outside(masks, (4, 6))
-    assert outside.shape == (2, 5, 24)  # one for each head
-    for head in outside:
-        assert torch.equal(head[0].reshape(4, 6), torch.tensor([False, False, True, True])[:, None].expand(4, 6))
-        assert not head[1:].any()  # an empty mask hides nothing
+    inside = segmenter._inside(masks, (4, 6))
+    assert inside.shape == (1, 5, 24)
+    assert torch.equal(inside[0, 0].reshape(4, 6), torch.tensor([True, True, False, False])[:, None].expand(4, 6))
+    assert inside[0, 1:].all()  # an empty mask hides nothing
 
 
 @torch.no_grad()

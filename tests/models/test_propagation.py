@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seeclear.models import SemanticLens
-from seeclear.models.attention import zero_init
+from seeclear.models.blocks import zero_init
 from seeclear.models.propagation import ClipPropagation
 from seeclear.resize import imresize
 

@@ -14,7 +14,7 @@ from seeclear.pipelines.memory import (
     estimate_peak_bytes,
     shorter_clips,
 )
-from seeclear.pipelines.streaming import DEFAULT_TILE_OVERLAP
+from seeclear.pipelines.tiles import DEFAULT_TILE_OVERLAP
 
 
 @pytest.fixture

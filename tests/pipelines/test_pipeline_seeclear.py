@@ -14,11 +14,11 @@ from torch import nn
 from seeclear import SeeClearPipeline, SeeClearPipelineOutput
 from seeclear.models import PixelCondenser
 from seeclear.models.pixel_condenser import PixelCondenserOutput
-from seeclear.pipelines.run_seeclear import align_features
-from seeclear.pipelines.streaming import Clip, StreamSettings, StreamState, Tile, plan_tiles
+from seeclear.pipelines.clip_context import align_features
+from seeclear.pipelines.settings import RestorationSettings
+from seeclear.pipelines.streaming import Clip, StreamState
 from seeclear.resize import imresize
 from seeclear.video.reader import VideoReader
-from seeclear.video.windows import blend_weights
 
 
 @pytest.fixture
@@ -215,23 +215,24 @@ def test_noise_does_not_depend_on_the_tile(pipe: SeeClearPipeline) -> None:
 
 
 def test_tiles_write_the_memory_of_the_whole_frame(pipe: SeeClearPipeline) -> None:
-    run = pipe._start(1, None, "clip", None, None, StreamSettings(), None)
-    context = run.begin_clip(Clip(torch.rand(1, 2, 3, 48, 80), 0, 2, 0, {}))
+    settings = RestorationSettings(tile=32, tile_overlap=8)
+    run = pipe._begin(settings)
+    tiling = pipe.layout.plan_tiles(48, 80, settings)
+    assert len(tiling) == 8
+    clip = Clip(torch.rand(1, 2, 3, 48, 80), 0, 2, 0, {}, tiling, scale=4)
+    with torch.no_grad():
+        context = pipe.encode_semantics(clip, run)
     sizes = [(48, 80), (24, 40), (12, 20)]
     pyramid = [torch.rand(2, c, *size) for c, size in zip(pipe.pixel_condenser.config.channels, sizes, strict=True)]
-    rows, columns, overlaps = plan_tiles(48, 80, StreamSettings(tile=32, tile_overlap=8), 8, 8)
-    row_weights, column_weights = blend_weights(rows, overlaps[0]), blend_weights(columns, overlaps[1])
-    for row, row_weight in zip(rows, row_weights, strict=True):
-        for column, column_weight in zip(columns, column_weights, strict=True):
-            tile = Tile(row.start, row.stop, column.start, column.stop, (row_weight, column_weight))
-            parts = [
-                level[:, :, row.start >> i : row.stop >> i, column.start >> i : column.stop >> i]
-                for i, level in enumerate(pyramid)
-            ]
-            run._gather(context, parts, tile, (row_weight, column_weight))
-    category = pipe.pixel_condenser.memory
-    whole = category.write(category.initial_state(1), pyramid, num_frames=2)
-    torch.testing.assert_close(run.end_clip(context)["memory"], whole, rtol=0, atol=1e-5)
+    for tile in clip.tiles():
+        parts = [
+            level[:, :, tile.top >> i : tile.bottom >> i, tile.left >> i : tile.right >> i]
+            for i, level in enumerate(pyramid)
+        ]
+        context.gather(parts, tile)
+    pooled = [nn.functional.adaptive_avg_pool2d(level, 4).unflatten(0, (1, 2)).mean(dim=1) for level in pyramid]
+    whole = pipe.pixel_condenser.write_memory(None, pooled)
+    torch.testing.assert_close(pipe.write_memory(context)["memory"], whole, rtol=0, atol=1e-5)
 
 
 def test_segmentation_features_lie_on_whole_pixels() -> None:
@@ -254,14 +255,15 @@ def test_an_interrupted_stream_goes_on_with_the_same_bits(
 ) -> None:
     video = np.concatenate([_video(1, 8, 16).repeat(3, axis=0) // 4, 255 - _video(1, 8, 16).repeat(4, axis=0) // 4])
     settings = settings | {"num_inference_steps": 2, "seed": 3, "clip_length": 3}
-    undisturbed = list(pipe.stream_clips(video, **settings))
+    settings = RestorationSettings(**settings)
+    undisturbed = list(pipe.stream_clips(video, settings))
     assert [part.start for part in undisturbed if part.scene_start] == [0, 3]
     frames = torch.cat([part.frames for part in undisturbed])
     assert frames.shape == (7, 3, 32, 64)
     for part in undisturbed[:-1]:
         part.state.save(tmp_path / "state")
         state = StreamState.load(tmp_path / "state")
-        rest = [p.frames for p in pipe.stream_clips(video[state.next_frame :], state=state, **settings)]
+        rest = [p.frames for p in pipe.stream_clips(video[state.next_frame :], settings, state)]
         assert torch.equal(torch.cat(rest), frames[state.next_output :])
 
 

@@ -50,7 +50,7 @@ class SmallDistiller(ModelMixin, ConfigMixin):
         self.calls: list[tuple[int, ...]] = []
         self.wanted_masks: list[bool] = []
 
-    def forward(self, low_res: Tensor, masks: bool = True) -> Distilled:
+    def forward(self, low_res: Tensor, vocabulary_embeddings: Tensor | None = None, masks: bool = True) -> Distilled:
         self.calls.append(tuple(low_res.shape))
         self.wanted_masks.append(masks)
         pooled = F.adaptive_avg_pool3d(low_res.transpose(1, 2), (low_res.shape[1], 4, 6)).transpose(1, 2)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seeclear import SeeClearPipeline, SemanticLens, SemanticLensPipeline, load_pipeline
 from seeclear.models import PixelCondenser
+from seeclear.pipelines.settings import RestorationSettings
 from seeclear.pipelines.streaming import StreamState
 from seeclear.resize import imresize
 
@@ -130,11 +131,11 @@ def test_a_frame_depends_on_nothing_beyond_its_clip(pipe: SeeClearPipeline) -> N
 def test_stream_equals_the_call_and_goes_on_after_an_interruption(pipe: SeeClearPipeline, tmp_path: Path) -> None:
     video = _video(9, 8, 12)
     seed = 7
-    parts = list(pipe.stream_clips(iter(video), seed=seed, scene_detection=False))
+    settings = RestorationSettings(seed=seed, scene_detection=False)
+    parts = list(pipe.stream_clips(iter(video), settings))
     parts[1].state.save(tmp_path / "state.safetensors")
     state = StreamState.load(tmp_path / "state.safetensors")
-    options: dict[str, Any] = {"seed": seed, "scene_detection": False, "state": state}
-    rest = list(pipe.stream_clips(iter(video[state.next_frame :]), **options))
+    rest = list(pipe.stream_clips(iter(video[state.next_frame :]), settings, state))
     assert all(torch.equal(a.frames, b.frames) for a, b in zip(rest, parts[2:], strict=True))
     generator = torch.Generator()
     streamed = list(pipe.stream(iter(video), generator=generator.manual_seed(seed), scene_detection=False))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seeclear import PixelCondenser, SeeClearPipeline, SemanticLens, SemanticLensPipeline
-from seeclear.models import motion
+from seeclear.models import optical_flow
 from seeclear.pipelines.shared_flow import SharedFlow
 
 
@@ -46,13 +46,13 @@ def test_every_pair_of_a_video_is_looked_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pairs = []
-    search = motion.dense_inverse_search
+    search = optical_flow.dense_inverse_search
 
     def count(pictures: Tensor) -> Tensor:
         pairs.append(pictures.shape[1] - 1)
         return search(pictures)
 
-    monkeypatch.setattr(motion, "dense_inverse_search", count)
+    monkeypatch.setattr(optical_flow, "dense_inverse_search", count)
     distiller = small_components["semantic_distiller"]
     lens = randomize(SemanticLens(**small_lens_config | {"channels": 32, "motion_compensation": True})).eval()
     if kind == "lens":

@@ -1,6 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,18 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seeclear.pipelines.streaming import (
-    Clip,
-    FinishedFrames,
-    StreamSettings,
-    StreamState,
-    Tile,
-    count_clips,
-    crop_tile,
-    plan_tiles,
-    stream_clips,
-)
-from seeclear.pipelines.videos import stream_video
+from seeclear.pipelines.settings import RestorationSettings
+from seeclear.pipelines.streaming import Clip, ClipStream, FinishedFrames, Layout, StreamState, count_clips
+from seeclear.pipelines.tiles import Tile, crop_tile, plan_tiles
+from seeclear.pipelines.videos import without_batch
 from seeclear.resize import imresize
 
 
@@ -40,7 +32,7 @@ class Nearest:
     tiles: list[Tile] = field(default_factory=list)
 
     def begin_clip(self, clip: Clip) -> Clip:
-        self.clips.append((clip.start, clip.frames.shape[1], bool(clip.state)))
+        self.clips.append((clip.start, clip.frames.shape[1], bool(clip.carried)))
         return clip
 
     def restore_tile(self, context: Clip, tile: Tile) -> Tensor:
@@ -54,6 +46,21 @@ class Nearest:
         return {"mean": context.frames.mean().reshape(1)}
 
 
+def stream_clips(
+    model: Nearest, frames: Iterable[Tensor], settings: RestorationSettings, state: StreamState | None = None
+) -> Iterator[FinishedFrames]:
+    """Drives the streaming core as a pipeline does."""
+    sizes = (model.scale, model.clip_length, model.clip_overlap, model.reach, model.multiple_of, model.alignment)
+    stream = ClipStream(frames, Layout(*sizes), settings, state)
+    for clip in stream:
+        context = model.begin_clip(clip)
+        for tile in clip.tiles():
+            clip.paste(tile, model.restore_tile(context, tile))
+        ready = [stream.finish(clip, model.end_clip(context))]
+        del clip, context
+        yield ready.pop()
+
+
 class Bicubic(Nearest):
     """A model that treats the border of a tile otherwise than its inside."""
 
@@ -65,7 +72,7 @@ class Stateful(Nearest):
     """A model whose output depends on the clip's start, on what it carries and on what is around the clip."""
 
     def restore_tile(self, context: Clip, tile: Tile) -> Tensor:
-        carried = context.state.get("mean", torch.zeros(1))
+        carried = context.carried.get("mean", torch.zeros(1))
         around = context.surroundings.mean() - context.frames.mean()
         return (super().restore_tile(context, tile) + 0.1 * carried + around + 0.01 * (context.start % 3)) / 2
 
@@ -115,7 +122,7 @@ def test_repeating_pixels_gives_the_whole_frames_for_every_cut(
 ) -> None:
     video = _video(frames, *size)
     model = Nearest(multiple_of=grid[0], alignment=grid[1])
-    settings = StreamSettings(*clip, *tile, scene_detection)
+    settings = RestorationSettings(*clip, *tile, scene_detection)
     restored = _all(stream_clips(model, _singles(video), settings))
     expected = model.enlarge(video[None])[0]
     assert restored.shape == expected.shape
@@ -128,7 +135,7 @@ def test_repeating_pixels_gives_the_whole_frames_for_every_cut(
 
 def test_constant_grey_stays_constant() -> None:
     video = torch.full((13, 3, 37, 41), 0.4321)
-    restored = _all(stream_clips(Bicubic(scale=4), _singles(video), StreamSettings(5, 2, (16, 12), 5)))
+    restored = _all(stream_clips(Bicubic(scale=4), _singles(video), RestorationSettings(5, 2, (16, 12), 5)))
     torch.testing.assert_close(restored, torch.full_like(restored, 0.4321), rtol=0, atol=1e-6)
 
 
@@ -136,31 +143,31 @@ def test_a_gradient_has_no_step_at_a_seam() -> None:
     """Bicubic bends at the border of a tile; blended, no step is larger than those inside of the tiles."""
     video = (torch.arange(96) / 96).expand(1, 3, 4, 96)
     model = Bicubic(scale=4)
-    restored = _all(stream_clips(model, _singles(video), StreamSettings(tile=40, tile_overlap=16)))[0, 0, 8]
+    restored = _all(stream_clips(model, _singles(video), RestorationSettings(tile=40, tile_overlap=16)))[0, 0, 8]
     assert len(model.tiles) == 4
     border = 4 * 4  # of the frame itself, where bicubic bends as well
     steps = restored.diff()[border:-border]
     inside = steps[: 4 * 16]
     assert steps.max() <= 1.05 * inside.max() and steps.min() >= 0.95 * inside.min()
-    unblended = _all(stream_clips(model, _singles(video), StreamSettings(tile=40, tile_overlap=0)))[0, 0, 8]
+    unblended = _all(stream_clips(model, _singles(video), RestorationSettings(tile=40, tile_overlap=0)))[0, 0, 8]
     assert unblended.diff()[border:-border].max() > 1.1 * inside.max()
 
 
 def test_clips_overlap_and_a_cut_ends_them() -> None:
     model = Nearest()
-    finished = list(stream_clips(model, _singles(_video(21)), StreamSettings(clip_overlap=1)))
+    finished = list(stream_clips(model, _singles(_video(21)), RestorationSettings(clip_overlap=1)))
     assert model.clips == [(0, 5, False), (4, 4, True), (8, 5, False), (12, 4, True), (16, 5, False)]
     assert [(part.start, part.frames.shape[1]) for part in finished] == [(0, 4), (4, 4), (8, 4), (12, 4), (16, 5)]
     assert [part.scene_start for part in finished] == [True, False, True, False, True]
     assert [part.state.next_frame for part in finished] == [1, 8, 9, 16, 21]
     assert [part.state.new_scene for part in finished] == [False, True, False, True, True]
     model = Nearest()
-    list(stream_clips(model, _singles(_video(11)), StreamSettings(clip_overlap=0, scene_detection=False)))
+    list(stream_clips(model, _singles(_video(11)), RestorationSettings(clip_overlap=0, scene_detection=False)))
     assert model.clips == [(0, 5, False), (5, 5, True), (8, 3, True)]  # half a clip at least
     assert count_clips(11, 5, 0) == 3
     for frames, expected in ((13, (6, 7)), (18, (12, 6)), (19, (12, 7)), (2, (0, 2))):
         model = Nearest(clip_length=8)
-        list(stream_clips(model, _singles(_video(frames)), StreamSettings(clip_overlap=2, scene_detection=False)))
+        list(stream_clips(model, _singles(_video(frames)), RestorationSettings(clip_overlap=2, scene_detection=False)))
         assert model.clips[-1][:2] == expected, frames
 
 
@@ -169,7 +176,7 @@ def test_frames_that_two_clips_share_are_blended() -> None:
         def enlarge(self, frames: Tensor) -> Tensor:
             return torch.full_like(super().enlarge(frames), self.clips[-1][0] / 10)
 
-    settings = StreamSettings(4, 2, scene_detection=False)
+    settings = RestorationSettings(4, 2, scene_detection=False)
     restored = _all(stream_clips(Start(), _singles(_video(7)), settings))[:, 0, 0, 0]
     # clips at 0, 2 and 4; the last of them adds but one frame
     expected = [0, 0, 0.25 * 0.2, 0.75 * 0.2, 0.75 * 0.2 + 0.25 * 0.4, 0.25 * 0.2 + 0.75 * 0.4, 0.4]
@@ -188,7 +195,7 @@ def test_a_clip_shows_the_frames_of_its_scene_around_it(
     """However a scene is cut into clips, every frame is given the same neighbors, and none of another scene."""
     video = _video(frames)
     restored = _all(
-        stream_clips(Around(reach=reach), _singles(video), StreamSettings(*clip, None, None, scene_detection))
+        stream_clips(Around(reach=reach), _singles(video), RestorationSettings(*clip, None, None, scene_detection))
     )
     scenes = video.split(8 if scene_detection else frames)
     means = [scene[max(0, t - reach) : t + reach + 1].mean(dim=0) for scene in scenes for t in range(len(scene))]
@@ -201,7 +208,7 @@ def test_a_clip_shows_the_frames_of_its_scene_around_it(
 def test_a_saved_state_goes_on_with_the_same_bits(
     settings: tuple[int, int, tuple[int, int] | None], reach: int, tmp_path: Path
 ) -> None:
-    video, cut = _video(27), StreamSettings(*settings, None)
+    video, cut = _video(27), RestorationSettings(*settings, None)
     undisturbed = list(stream_clips(Stateful(reach=reach), _singles(video), cut))
     expected = torch.cat([part.frames[0] for part in undisturbed])
     for index, part in enumerate(undisturbed):
@@ -218,10 +225,10 @@ def test_a_saved_state_goes_on_with_the_same_bits(
 
 def test_a_stream_may_start_at_any_scene() -> None:
     video = _video(24)
-    whole = _all(stream_clips(Stateful(reach=1), _singles(video), StreamSettings()))
+    whole = _all(stream_clips(Stateful(reach=1), _singles(video), RestorationSettings()))
     for scene in (8, 16):
         state = StreamState(next_frame=scene, next_output=scene)
-        part = _all(stream_clips(Stateful(reach=1), _singles(video[scene:]), StreamSettings(), state))
+        part = _all(stream_clips(Stateful(reach=1), _singles(video[scene:]), RestorationSettings(), state))
         assert torch.equal(part, whole[scene:])
 
 
@@ -239,7 +246,7 @@ def test_memory_does_not_grow_with_the_video(reach: int) -> None:
             del single
 
     count = 0
-    for finished in stream_clips(Nearest(reach=reach), frames(), StreamSettings(5, 2)):
+    for finished in stream_clips(Nearest(reach=reach), frames(), RestorationSettings(5, 2)):
         high_res.add(finished.frames)
         count += finished.frames.shape[1]
         assert len(high_res) == 1
@@ -249,8 +256,8 @@ def test_memory_does_not_grow_with_the_video(reach: int) -> None:
 
 def test_what_was_given_out_is_not_held() -> None:
     """Whoever writes the frames can let go of them before the next clip is asked for."""
-    for settings in (StreamSettings(5, 0), StreamSettings(5, 2, 4)):
-        clips = stream_video(Nearest(), _video(21), settings, None, lambda: None)
+    for settings in (RestorationSettings(5, 0), RestorationSettings(5, 2, 4)):
+        clips = without_batch(stream_clips(Nearest(), _singles(_video(21)), settings))
         for finished in clips:
             storage = weakref.ref(finished.frames.untyped_storage())
             del finished
@@ -258,13 +265,14 @@ def test_what_was_given_out_is_not_held() -> None:
 
 
 def test_tiles_keep_to_the_alignment_where_they_are_large_enough() -> None:
-    rows, columns, overlaps = plan_tiles(180, 320, StreamSettings(tile=(96, 160)), 8, 64)
-    assert overlaps == (32, 32)
-    assert [row.start for row in rows] == [0, 64, 128] and rows[-1].stop == 184
-    assert [column.start for column in columns] == [0, 128, 192]
-    rows, columns, overlaps = plan_tiles(50, 50, StreamSettings(tile=20), 8, 64)
-    assert overlaps == (16, 16) and rows == columns and {row.start % 8 for row in rows} == {0}
-    assert plan_tiles(50, 61, StreamSettings(), 8, 64)[2] == (0, 0)
+    tiling = plan_tiles(180, 320, RestorationSettings(tile=(96, 160)), 8, 64)
+    assert tiling.overlaps == (32, 32) and len(tiling) == 9
+    assert [row.start for row in tiling.rows] == [0, 64, 128] and tiling.rows[-1].stop == 184
+    assert [column.start for column in tiling.columns] == [0, 128, 192]
+    tiling = plan_tiles(50, 50, RestorationSettings(tile=20), 8, 64)
+    assert tiling.overlaps == (16, 16) and tiling.rows == tiling.columns
+    assert {row.start % 8 for row in tiling.rows} == {0}
+    assert plan_tiles(50, 61, RestorationSettings(), 8, 64).overlaps == (0, 0)
 
 
 def test_beyond_the_frame_its_edge_is_repeated() -> None:
@@ -283,16 +291,16 @@ def test_wrong_settings_are_named(tmp_path: Path) -> None:
         ({"clip_overlap": -1}, "`clip_overlap` is -1"),
     ]:
         with pytest.raises(ValueError, match=message):
-            StreamSettings(**settings)
+            RestorationSettings(**settings)
     with pytest.raises(ValueError, match="`clip_overlap` is 5"):
-        list(stream_clips(Nearest(), _singles(_video(9)), StreamSettings(clip_overlap=5)))
+        list(stream_clips(Nearest(), _singles(_video(9)), RestorationSettings(clip_overlap=5)))
     with pytest.raises(ValueError, match="frame 2 is"):
-        list(stream_clips(Nearest(), [torch.zeros(1, 3, 4, 4)] * 2 + [torch.zeros(1, 3, 4, 5)], StreamSettings()))
-    finished = next(stream_clips(Nearest(), _singles(_video(9)), StreamSettings(clip_overlap=1)))
+        list(stream_clips(Nearest(), [torch.zeros(1, 3, 4, 4)] * 2 + [torch.zeros(1, 3, 4, 5)], RestorationSettings()))
+    finished = next(stream_clips(Nearest(), _singles(_video(9)), RestorationSettings(clip_overlap=1)))
     with pytest.raises(ValueError, match="clip overlap of 1"):
-        list(stream_clips(Nearest(), _singles(_video(9)), StreamSettings(clip_overlap=2), finished.state))
+        list(stream_clips(Nearest(), _singles(_video(9)), RestorationSettings(clip_overlap=2), finished.state))
     with pytest.raises(ValueError, match="ends before frame 5"):
-        list(stream_clips(Nearest(), _singles(_video(3)), StreamSettings(clip_overlap=1), finished.state))
+        list(stream_clips(Nearest(), _singles(_video(3)), RestorationSettings(clip_overlap=1), finished.state))
     (tmp_path / "state").write_bytes(b"no state")
     with pytest.raises(ValueError, match="no saved state"):
         StreamState.load(tmp_path / "state")
@@ -302,9 +310,9 @@ def test_a_models_overlap_is_the_default_and_fits_shorter_clips() -> None:
     video = _video(10)
     model = Nearest(clip_overlap=2)
     for settings, expected in (
-        (StreamSettings(scene_detection=False), [(0, 5), (3, 5), (6, 4)]),
-        (StreamSettings(clip_overlap=0, scene_detection=False), [(0, 5), (5, 5)]),
-        (StreamSettings(clip_length=2, scene_detection=False), [(start, 2) for start in range(9)]),
+        (RestorationSettings(scene_detection=False), [(0, 5), (3, 5), (6, 4)]),
+        (RestorationSettings(clip_overlap=0, scene_detection=False), [(0, 5), (5, 5)]),
+        (RestorationSettings(clip_length=2, scene_detection=False), [(start, 2) for start in range(9)]),
     ):
         model.clips.clear()
         _all(stream_clips(model, _singles(video), settings))

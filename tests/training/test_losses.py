@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seeclear.training.losses import charbonnier_loss, color_loss, frequency_loss, grid_loss
+from seeclear.training.losses import charbonnier_loss, color_loss, grid_loss
 
 
 def test_charbonnier_by_hand() -> None:
@@ -22,12 +22,6 @@ def test_charbonnier_of_equal_frames_is_epsilon_with_zero_gradient() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(1e-3, rel=1e-5)
     assert frames.grad.abs().max() == 0
-
-
-def test_frequency_loss_by_hand() -> None:
-    # a constant difference of 2 on 4x4: one of the 4x3 half-spectrum's bins, 2 * 16 / sqrt(16) = 8, in its real part
-    prediction = torch.full((1, 1, 4, 4), 2.0)
-    assert frequency_loss(prediction, torch.zeros_like(prediction)).item() == pytest.approx(8 / (4 * 3 * 2))
 
 
 def test_grid_loss_by_hand() -> None:
@@ -76,7 +70,7 @@ def test_grid_loss_needs_a_period() -> None:
         grid_loss(torch.zeros(1, 3, 7, 24), torch.zeros(1, 3, 7, 24))
 
 
-@pytest.mark.parametrize("loss", [charbonnier_loss, color_loss, frequency_loss, grid_loss])
+@pytest.mark.parametrize("loss", [charbonnier_loss, color_loss, grid_loss])
 def test_losses_are_float32_and_zero_slope_free_of_nan(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     prediction = torch.rand(2, 3, 8, 8, dtype=torch.bfloat16, requires_grad=True)
     value = loss(prediction, torch.zeros(2, 3, 8, 8))
@@ -85,7 +79,7 @@ def test_losses_are_float32_and_zero_slope_free_of_nan(loss: Callable[[Tensor, T
     assert prediction.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("loss", [charbonnier_loss, color_loss, frequency_loss, grid_loss])
+@pytest.mark.parametrize("loss", [charbonnier_loss, color_loss, grid_loss])
 def test_shapes_must_be_equal(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     with pytest.raises(ValueError, match=r"`prediction` has shape \(1, 4\) and `target` \(2, 4\)"):
         loss(torch.zeros(1, 4), torch.zeros(2, 4))

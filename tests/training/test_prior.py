@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.data import ClipDataset, FrameFolder
-from seeclear.pipelines.streaming import Clip, StreamSettings, Tile
+from seeclear.pipelines.prior import distiller_digest
+from seeclear.pipelines.settings import RestorationSettings
+from seeclear.pipelines.streaming import ClipStream
 from seeclear.resize import imresize
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.prior import TrainingPrior, middle_frames, middle_places, set_prior, split_places
@@ -66,10 +68,10 @@ def _low_res(source: FrameFolder, frames: list[int]) -> Tensor:
 
 def _in_use(pipe: SeeClearPipeline, low_res: Tensor) -> Tensor:
     """y of one clip as the pipeline makes it."""
-    run = pipe._start(1, None, "clip", None, None, StreamSettings(), None)
+    run = pipe._begin(RestorationSettings(scene_detection=False))
+    clip = next(ClipStream(((low_res + 1) / 2).unbind(dim=1), pipe.layout, run.settings))
     with torch.no_grad():
-        context = run.begin_clip(Clip((low_res + 1) / 2, 0, low_res.shape[1], 0, {}))
-        return run._enlarge(context, Tile(0, low_res.shape[-2], 0, low_res.shape[-1]))
+        return pipe.prepare_low_res(pipe.encode_semantics(clip, run), next(iter(clip.tiles())), run)
 
 
 def test_a_crop_of_a_whole_frame_gets_what_the_pipeline_starts_from(
@@ -181,9 +183,11 @@ def test_wrong_priors_are_named(
     pipe: SeeClearPipeline, small_distiller_config: dict[str, Any], small_lens_config: dict[str, Any], tmp_path: Path
 ) -> None:
     other = SemanticDistiller(**small_distiller_config)
+    pipe.prior.register_to_config(distiller_digest=distiller_digest(other))
     SemanticLensPipeline(pipe.prior, other).save_pretrained(tmp_path / "other")
-    with pytest.raises(ValueError, match="other' was trained with another Semantic Distiller"):
-        set_prior(pipe, tmp_path / "other")
+    for path in ("other", "other/semantic_lens"):
+        with pytest.raises(ValueError, match="`prior` was trained with the Semantic Distiller"):
+            set_prior(pipe, tmp_path / path)
     SemanticLens(**small_lens_config | {"semantic_token_dim": 16}).save_pretrained(tmp_path / "narrow")
     with pytest.raises(ValueError, match="`prior` has a `semantic_token_dim` of 16; in this pipeline it must be 32"):
         set_prior(pipe, tmp_path / "narrow")

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from seeclear import SemanticDistiller
+from seeclear import PixelCondenser, SemanticDistiller, SemanticLens
 from seeclear.data import ClipDataset, Photo, augment
 from seeclear.shipped import SCALE
-from seeclear.training.semantics import CELL, SemanticsCache, crop_features, weights_key
+from seeclear.training.semantics import CELL, SemanticsCache, check_widths, crop_features, weights_key
 
 FLIPS = list(product((0, 1), repeat=3))
 
@@ -180,3 +180,19 @@ def test_a_photograph_is_distilled_as_the_crop_that_it_is(tmp_path: Path) -> Non
         torch.testing.assert_close(tokens, low_res.mean(dim=(3, 4))[:, :, None])
         assert features.shape == (2, 3, 3, 6, 4)
     assert distiller.calls == [(1, 3, 3, 12, 8)] * 4
+
+
+def test_networks_take_what_their_distiller_gives(
+    small_condenser_config: dict[str, Any], small_distiller_config: dict[str, Any], small_lens_config: dict[str, Any]
+) -> None:
+    narrow = SemanticDistiller(**small_distiller_config, token_dim=16)
+    few = SemanticDistiller(**small_distiller_config | {"num_clip_tokens": 3})
+    condenser = PixelCondenser(**small_condenser_config)
+    for network in (condenser, SemanticLens(**small_lens_config)):
+        check_widths(network, SemanticDistiller(**small_distiller_config))
+        with pytest.raises(ValueError, match="`distiller` gives a `semantic_token_dim` of 16; the network to train"):
+            check_widths(network, narrow)
+    with pytest.raises(ValueError, match="`distiller` gives a `num_clip_tokens` of 3; the network to train takes 4"):
+        check_widths(condenser, few)
+    check_widths(PixelCondenser(**small_condenser_config, texture_memory=False), few)
+    check_widths(SemanticLens(**small_lens_config | {"isee": False}), narrow)

@@ -108,7 +108,6 @@ def test_values(value: float, kind: Callable[[Any], Any]) -> None:
         None,
         3,
         [3],
-        IMAGES[0],
         [IMAGES[0], Image.new("RGB", (5, 5))],
         [IMAGES, IMAGES[:2]],
         [Image.new("RGBA", (4, 4), (0, 0, 0, 0))],

@@ -155,3 +155,64 @@ def test_video_to_gif_and_images_leaves_the_sound_with_a_note(
     assert_close(read(tmp_path / "out.gif"), written, 6 / 255)
     written, _ = upscale(source, tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) == 7
+
+
+@pytest.mark.parametrize("target", ["out.png", "out.jpg", "out.webp"])
+@pytest.mark.parametrize("form", ["GIF", "PNG"])
+def test_more_frames_than_an_image_holds(
+    tmp_path: Path, frames: Callable[..., np.ndarray], form: str, target: str
+) -> None:
+    """An animation, a folder and a video, each known before any work."""
+    pictures = [Image.fromarray(frame) for frame in frames(4, 24, 32)]
+    pictures[0].save(tmp_path / "animation", form, save_all=True, append_images=pictures[1:], duration=40)
+    (tmp_path / "folder").mkdir()
+    for index, picture in enumerate(pictures):
+        picture.save(tmp_path / "folder" / f"{index}.png")
+    for name in ("animation", "folder"):
+        with (
+            VideoReader(tmp_path / name) as reader,
+            pytest.raises(ValueError, match=rf"{target}: an image holds one frame, but .*{name} has 4;"),
+        ):
+            check_output(tmp_path / target, reader.properties)
+
+
+@pytest.mark.parametrize("name", ["in.gif", "in", "in.mp4"])
+def test_one_frame_is_an_image(
+    make_video: MakeVideo,
+    tmp_path: Path,
+    frames: Callable[..., np.ndarray],
+    name: str,
+    upscale: Any,
+    read: Any,
+    assert_close: Any,
+) -> None:
+    picture = Image.fromarray(frames(1, 24, 32)[0])
+    if name == "in.mp4":
+        make_video(name, num_frames=1, sound_codecs=())
+    elif name == "in":
+        (tmp_path / name).mkdir()
+        picture.save(tmp_path / name / "a.png")
+    else:
+        picture.save(tmp_path / name)
+    written, _ = upscale(tmp_path / name, tmp_path / "out.png", parts=1)
+    assert_close(read(tmp_path / "out.png"), written)
+
+
+@pytest.mark.parametrize("fps", [24, Fraction(30000, 1001), Fraction(25, 2)])
+def test_rate_of_a_folder(tmp_path: Path, frames: Callable[..., np.ndarray], fps: Fraction | int) -> None:
+    (tmp_path / "in").mkdir()
+    for index, frame in enumerate(frames(3, 24, 32)):
+        Image.fromarray(frame).save(tmp_path / "in" / f"{index}.png")
+    with VideoReader(tmp_path / "in") as reader:
+        assert (reader.fps, reader.properties.fps_is_assumed) == (25, True)
+        notes = check_output(tmp_path / "out.mp4", reader.properties)
+        assert any("does not say how many frames there are per second; 25 are taken" in note for note in notes)
+        assert check_output(tmp_path / "out", reader.properties) == []
+    with VideoReader(tmp_path / "in", fps) as reader:
+        assert (reader.fps, reader.properties.fps_is_assumed) == (fps, False)
+        assert [pts * reader.properties.time_base for pts, _ in reader.times()] == [
+            index / Fraction(fps) for index in range(3)
+        ]
+        assert check_output(tmp_path / "out.mp4", reader.properties) == []
+    with pytest.raises(ValueError, match="`fps` must be positive, but was -1"):
+        VideoReader(tmp_path / "in", -1)

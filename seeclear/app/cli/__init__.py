@@ -8,18 +8,24 @@ once.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
 from . import evaluate, info, segment, upscale  # noqa: F401  (each adds its command to the application)
-from .app import ERROR, INTERRUPTED, UsageError, app, fail
+from .output import fail
+from .root import app
+from .session import ERROR, INTERRUPTED
+
+# typer has no public name for the base of its usage errors
+_UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def main() -> None:
     """The entry point `seeclear`."""
     try:
-        code = app(standalone_mode=False)
-    except UsageError as error:
+        code = app(prog_name="seeclear", standalone_mode=False)
+    except _UsageError as error:
         fail(error.format_message())
         code = ERROR
     except (KeyboardInterrupt, typer.Abort):  # before or after the work of a command

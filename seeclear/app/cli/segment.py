@@ -3,43 +3,46 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from seeclear.shipped import DEFAULT_MODEL
 
-from .app import app, dtype_name, one_line_errors, quiet
+from . import options
+from .output import say
+from .root import app
+from .session import session
 
 
 @app.command()
 def segment(
-    path_in: Annotated[Path, typer.Argument(metavar="IN", help="A video file, or a folder of images.")],
+    context: typer.Context,
+    path_in: Annotated[str, typer.Argument(metavar="IN", help="A video file, or a folder of images.")],
     path_out: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="OUT",
             help="A .mp4, .mov, .mkv or .webm file, a folder for PNGs, or a .png for the middle frame.",
         ),
     ],
-    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = DEFAULT_MODEL,
+    model: options.Model = DEFAULT_MODEL,
     tokens: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="SAFETENSORS", help="Write tokens, scores, labels, masks and identities to this file."),
     ] = None,
     what: Annotated[
         str, typer.Option(help="instances: objects with label and number; tokens: what every token stands for.")
     ] = "instances",
     threshold: Annotated[float, typer.Option(help="The least score of an instance.")] = 0.7,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, mps, ...; default: the fastest.", show_default=False)
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Draw what the model sees in a video: objects, their labels, and numbers they keep. Sound is kept."""
-    with one_line_errors():
-        quiet()
+    with session(context, quiet, verbose):
         from seeclear.app.segment.video import segment_video
 
         result = segment_video(
@@ -51,9 +54,12 @@ def segment(
             threshold=threshold,
             device=device,
             dtype=dtype,
+            overwrite=overwrite,
+            progress=not quiet,
         )
-        typer.echo(
-            f"{result.path}: {result.frames} frames of {result.width}x{result.height} in {result.seconds:.1f} s, "
-            f"{result.objects} objects ({result.seconds / result.frames:.2f} s a frame, {result.device}, "
-            f"{dtype_name(result.dtype)})"
-        )
+        if not quiet:
+            say(
+                f"{result.path}: {result.frames} frames of {result.width}x{result.height} in {result.seconds:.1f} s, "
+                f"{result.objects} objects ({result.seconds / result.frames:.2f} s a frame, {result.device}, "
+                f"{str(result.dtype).removeprefix('torch.')})"
+            )

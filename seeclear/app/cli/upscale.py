@@ -3,145 +3,140 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from seeclear.shipped import DEFAULT_MODEL
 
-from .app import ERROR, INTERRUPTED, app, dtype_name, fail, one_line_errors, quiet
+from . import options
+from .output import fail, leads, say
+from .root import app
+from .session import ERROR, as_typed, session
 
 if TYPE_CHECKING:
-    from seeclear.app.upscale import FolderResult, UpscaleResult
+    from seeclear.app.jobs import Forecast, UpscaleResult, UpscaleSettings
 
 STATUSES = ("done", "skipped", "failed")
 
 
 @app.command()
 def upscale(
-    path_in: Annotated[
-        Path, typer.Argument(metavar="IN", help="A video, an image, a folder of images, or a folder of many of these.")
-    ],
-    path_out: Annotated[
-        Path,
-        typer.Argument(metavar="OUT", help="A .mp4, .mov, .mkv, .webm, .gif or .png file, or a folder."),
-    ],
-    model: Annotated[str, typer.Option(help="A shipped model, a folder, or a hub id.")] = DEFAULT_MODEL,
-    scale: Annotated[
-        float | None, typer.Option(help="1 to 4, any number; default: the model's.", show_default=False)
-    ] = None,
-    width: Annotated[int | None, typer.Option(help="Of the output, instead of --scale.", show_default=False)] = None,
-    height: Annotated[
-        int | None,
-        typer.Option(help="Of the output; one of the two keeps the aspect ratio.", show_default=False),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Denoising steps; default: the model's.", show_default=False)
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(help="markov, resshift or ddim; default: the model's.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
-    noise: Annotated[str, typer.Option(help="How far a draw of noise reaches: video, clip or frame.")] = "video",
-    clip_overlap: Annotated[
-        int | None, typer.Option(help="Frames that two clips share and that are blended.", show_default=False)
-    ] = None,
-    scene_detection: Annotated[
-        bool, typer.Option("--scene-detection/--no-scene-detection", help="Let a scene cut end a clip.")
-    ] = True,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="Choose the tile that fits into this, such as 4GB; default: 4GB, more for large frames.",
-            show_default=False,
-        ),
-    ] = None,
-    tile: Annotated[
-        str | None,
-        typer.Option(help="Instead: side of a tile in input pixels, HxW, or 0: whole frames.", show_default=False),
-    ] = None,
-    tile_overlap: Annotated[
-        int | None, typer.Option(help="Input pixels that two tiles share and that are blended.", show_default=False)
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, mps, ...; default: the fastest.", show_default=False)
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    codec: Annotated[
-        str | None,
-        typer.Option(help="h264, h265, vp9, av1, ffv1, prores.", show_default=False),
-    ] = None,
-    crf: Annotated[
-        int | None, typer.Option(help="The encoder's quality; lower is better.", show_default=False)
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="The encoder's speed.", show_default=False)] = None,
-    pix_fmt: Annotated[str | None, typer.Option(help="Pixel format, such as yuv420p10le.", show_default=False)] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(metavar="PNG_OR_MP4", help="Write bicubic and ours side by side: middle frame or video."),
-    ] = None,
-    restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away what an interrupted run has left, and begin anew.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done, in how much memory and time.")
-    ] = False,
+    context: typer.Context,
+    path_in: options.PathIn,
+    path_out: options.PathOut,
+    model: options.Model = DEFAULT_MODEL,
+    scale: options.Scale = None,
+    width: options.Width = None,
+    height: options.Height = None,
+    exact_size: options.ExactSize = False,
+    num_inference_steps: options.Steps = None,
+    sampler: options.Sampler = None,
+    seed: options.Seed = 0,
+    noise: options.Noise = "video",
+    vocabulary: options.Vocabulary = None,
+    scene_detection: options.SceneDetection = True,
+    clip_length: options.ClipLength = None,
+    clip_overlap: options.ClipOverlap = None,
+    memory: options.Memory = None,
+    tile: options.Tile = None,
+    tile_overlap: options.TileOverlap = None,
+    device: options.Device = None,
+    dtype: options.Dtype = "auto",
+    codec: options.Codec = None,
+    crf: options.Crf = None,
+    preset: options.Preset = None,
+    pix_fmt: options.PixFmt = None,
+    audio: options.Audio = "copy",
+    fps: options.Fps = None,
+    images: options.Images = None,
+    compare: options.Compare = None,
+    overwrite: options.Overwrite = False,
+    skip: options.Skip = False,
+    restart: options.Restart = False,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
-    """Upscale videos. Time stamps, sound and all other streams are kept.
+    """Upscale videos and images. Time stamps, sound and all other streams are kept.
 
-    Interrupted, the same command goes on where it stopped. A folder of videos or of folders of images is many videos:
-    those that are done are skipped, and a bad one does not stop the others.
+    Interrupted, the same command goes on where it stopped. A folder of videos, of folders of images or of pictures is
+    many: those that are done are skipped, and a bad one does not stop the others. How each output was made is written
+    down in a folder .seeclear beside it, by which it is known to be done.
     """
-    with one_line_errors():
-        quiet()
-        from seeclear.app.jobs import JobInterrupted, UpscaleSettings, parse_tile
+    with session(context, quiet, verbose):
         from seeclear.app.upscale import forecast_upscaling, has_many_videos, upscale_folder, upscale_video
 
-        settings = UpscaleSettings(
-            model=model,
-            num_inference_steps=steps,
-            sampler=sampler,
-            noise=noise,
-            seed=seed,
-            device=device,
-            dtype=dtype,
-            scale=scale,
-            width=width,
-            height=height,
-            clip_overlap=clip_overlap,
-            tile=None if tile is None else parse_tile(tile),
-            tile_overlap=tile_overlap,
-            memory=memory,
-            scene_detection=scene_detection,
-            codec=codec,
-            crf=crf,
-            preset=preset,
-            pix_fmt=pix_fmt,
-        )
-        many = has_many_videos(path_in, path_out)
+        settings = read_settings(context.params)
+        there: dict[str, bool] = {"restart": restart, "overwrite": overwrite, "skip": skip}
+        many = has_many_videos(path_in, path_out, images)
         if many and compare is not None:
-            raise ValueError(f"`--compare` is for one video, but {path_in} has many.")
-        try:
-            if dry_run:
-                for forecast in forecast_upscaling(path_in, path_out, settings):
-                    _say(forecast.describe())
-            elif many:
-                results = upscale_folder(path_in, path_out, settings, restart=restart, report=_report)
-                _sum_up(results)
-            else:
-                result = upscale_video(path_in, path_out, settings, compare=compare, restart=restart)
-                _say(_describe(result))
-        except JobInterrupted as interruption:
-            fail(str(interruption))
-            raise typer.Exit(INTERRUPTED) from None
+            raise ValueError(f"`compare` is for one video, but {path_in} has many.")
+        speaks = leads() and not quiet
+        if dry_run:
+            forecasts = []
+            for forecast in forecast_upscaling(path_in, path_out, settings, images=images, compare=compare, **there):
+                forecasts.append(forecast)
+                _report(forecast, context, speaks)
+            _end(forecasts, speaks=False)
+        elif many:
+            results = upscale_folder(
+                path_in,
+                path_out,
+                settings,
+                images=images,
+                **there,
+                progress=not quiet,
+                report=lambda result: _report(result, context, speaks),
+            )
+            _end(results, speaks)
+        else:
+            result = upscale_video(path_in, path_out, settings, compare=compare, **there, progress=not quiet)
+            _report(result, context, speaks)
+
+
+def read_settings(parameters: Mapping[str, Any]) -> UpscaleSettings:
+    """The settings among a command's parameters; one that was not given is left at its default.
+
+    Raises:
+        ValueError: one is of another form, out of its range, or does not go together with another.
+    """
+    from seeclear.app.jobs import UpscaleSettings, parse_fps, parse_tile
+
+    names = {field.name for field in fields(UpscaleSettings)}
+    given = {name: value for name, value in parameters.items() if name in names and value not in (None, (), [])}
+    if "tile" in given:
+        if "memory" in given:
+            raise ValueError("give `tile` or `memory`, not both: the tile is chosen from the memory.")
+        given |= {"tile": parse_tile(given["tile"]), "memory": None}
+    if "fps" in given:
+        given["fps"] = parse_fps(given["fps"])
+    if "vocabulary" in given:
+        given["vocabulary"] = tuple(given["vocabulary"])
+    return UpscaleSettings(**given)
+
+
+def _report(result: Forecast | UpscaleResult, context: typer.Context, speaks: bool) -> None:
+    """Says what became of one video, or what would; an error of many is said by the first process, quiet or not."""
+    from seeclear.app.jobs import Forecast
+
+    if isinstance(result, Forecast):
+        if speaks:
+            say(result.describe())
+    elif result.error is not None:
+        if leads():
+            fail(as_typed(str(result.error), context))
+    elif speaks:
+        say(_describe(result))
 
 
 def _describe(result: UpscaleResult) -> str:
-    text = f"{result.path}: {result.frames} frames of {result.width}x{result.height} in {result.seconds:.1f} s"
-    details = [str(result.device), dtype_name(result.dtype)]
+    if result.status == "skipped":
+        return f"{result.path_out}: skipped, {result.reason}"
+    text = f"{result.path_out}: {result.frames} frames of {result.width}x{result.height} in {result.seconds:.1f} s"
+    details = [str(result.device), str(result.dtype).removeprefix("torch.")]
     if result.restored_frames == result.frames:
         details.insert(0, f"{result.seconds / result.frames:.2f} s a frame")
     else:  # an interrupted run went on, or other processes made the rest
@@ -149,30 +144,10 @@ def _describe(result: UpscaleResult) -> str:
     return f"{text} ({', '.join(details)})"
 
 
-def _report(outcome: FolderResult) -> None:
-    """Says what became of one video of many."""
-    if outcome.result is not None:
-        _say(_describe(outcome.result))
-    elif outcome.error is None:
-        _say(f"{outcome.path_out}: skipped, it was made before from this input with these settings")
-    elif _leads():
-        fail(str(outcome.error))
-
-
-def _sum_up(outcomes: list[FolderResult]) -> None:
+def _end(results: Sequence[Forecast | UpscaleResult], speaks: bool) -> None:
     """The last line of a run over many videos; its exit code says whether all is well."""
-    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in STATUSES}
-    _say(", ".join(f"{count} {status}" for status, count in counts.items()))
-    if counts["failed"] and _leads():
+    statuses = [getattr(result, "status", "forecast") for result in results]
+    if speaks:
+        say(", ".join(f"{statuses.count(status)} {status}" for status in STATUSES))
+    if "failed" in statuses and leads():
         raise typer.Exit(ERROR)
-
-
-def _leads() -> bool:
-    """Whether this is the first, or only, process of a launch."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _say(text: str) -> None:
-    """Of several processes, one speaks."""
-    if _leads():
-        typer.echo(text)

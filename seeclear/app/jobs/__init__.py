@@ -1,32 +1,29 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Upscaling as a job: planned, resumable, shared by processes, one video or many."""
 
-from .batch import Outcome, Task, list_videos, run_tasks
-from .comparison import check_comparison
-from .engine import Engine
-from .job import Job, JobInterrupted, Progress, job_folder
-from .plan import Forecast, Plan, make_forecast, make_plan
+from .batch import run_jobs
+from .handling import Handling
+from .job import Job, JobInterrupted
+from .listing import list_videos
+from .loaded import LoadedModel
+from .plan import Forecast, make_forecast
 from .processes import Processes, join_processes
-from .settings import UpscaleSettings, parse_memory, parse_tile
+from .result import UpscaleResult
+from .settings import UpscaleSettings, parse_fps, parse_tile
 
 __all__ = [
-    "Engine",
     "Forecast",
+    "Handling",
     "Job",
     "JobInterrupted",
-    "Outcome",
-    "Plan",
+    "LoadedModel",
     "Processes",
-    "Progress",
-    "Task",
+    "UpscaleResult",
     "UpscaleSettings",
-    "check_comparison",
-    "job_folder",
     "join_processes",
     "list_videos",
     "make_forecast",
-    "make_plan",
-    "parse_memory",
+    "parse_fps",
     "parse_tile",
-    "run_tasks",
+    "run_jobs",
 ]

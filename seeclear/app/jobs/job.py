@@ -1,61 +1,39 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""One video from its first frame to the finished file, interrupted or not, by one process or by several.
-
-The folder of a job lies beside the output, under a hidden name, while there is work to do:
-
-    .out.mp4.seeclear/
-        manifest.json           what decides the output's bytes; the job goes on only where nothing of it changed
-        survey.json             times and scenes
-        scene-000000000/        finished clips, and the state after the last one, until their part is encoded
-        parts/part-000000000…   encoded, each whole
-        output/                 the output, while it is put together
-        lock, survey.lock, scene-000000000/lock
-
-Every file is written under another name, brought to the disk and renamed. Pieces of work - the survey, each scene, the
-putting together - are taken by locks, which end with the process that holds them.
-"""
+"""One video from its first frame to the finished file, interrupted or not, by one process or by several."""
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
 
-from seeclear.files import (
-    Lock,
-    beside,
-    make_private_folder,
-    publish,
-    remove,
-    remove_drafts,
-    target_of,
-    unwritable,
-    write_durably,
-    write_json,
-)
-from seeclear.pipelines.streaming import StreamState
-from seeclear.resize import imresize
-from seeclear.runtime import give_back_memory
+from seeclear.files import remove, write_durably
+from seeclear.pipelines.streaming import FinishedFrames, StreamState
+from seeclear.runtime import give_back_memory, keep_freed_memory
 from seeclear.video.assemble import assemble
+from seeclear.video.codecs import keeps_colors
 from seeclear.video.encode import encode_part
 from seeclear.video.reader import VideoReader
 from seeclear.video.scenes import SceneDetector
 from seeclear.video.streams import check_output
 
-from .comparison import write_comparison
-from .engine import Engine
-from .manifest import build_manifest, differences, identify
-from .plan import Plan
-from .records import is_done, write_record
-from .source import FrameSource
-from .store import ClipStore, to_levels
-from .survey import Scene, Survey, take_survey, to_tensor
+from .comparison import check_comparison, comparison_manifest, write_comparison
+from .folder import JobFolder
+from .handling import Handling
+from .loaded import LoadedModel
+from .manifest import build_manifest, identify
+from .plan import Plan, make_plan
+from .records import check_replaceable, finished_frames, is_there, publish
+from .result import UpscaleResult
+from .settings import UpscaleSettings
+from .source import FrameSource, resample, split_alpha
+from .store import ClipStore
+from .survey import Scene, Survey, take_survey
 
 logger = logging.getLogger(__name__)
 
@@ -79,231 +57,264 @@ class Job:
 
     Args:
         path_in, path_out: input and output.
-        engine: the model.
-        reader: of the input.
-        plan: of `make_plan`.
+        settings: of the run.
+        load: gives the model; called when it is first needed.
+        handling: of what is there.
         compare: a .png or video file that gets bicubic and ours side by side.
-        keep_record: write down beside the output what it was made from.
         leads: whether this process begins and ends the job; others help with its scenes.
 
-    Raises:
-        ValueError: by any method: something cannot be read or written, or the job was begun in another way.
+    Attributes:
+        result: what became of it, None while there is work to do.
+        reader: of the input, once it is open.
+        plan: what is to be done, once that is clear.
+        notes: what the output cannot keep of the input.
+        survey: what the first pass found, once it is done.
     """
+
+    reader: VideoReader
+    plan: Plan
 
     def __init__(
         self,
         path_in: Path,
         path_out: Path,
-        engine: Engine,
-        reader: VideoReader,
-        plan: Plan,
+        settings: UpscaleSettings,
+        load: Callable[[], LoadedModel],
+        handling: Handling,
         compare: Path | None = None,
-        keep_record: bool = False,
         leads: bool = True,
     ) -> None:
-        self.path_in, self.path_out, self.compare, self.plan = path_in, path_out, compare, plan
-        self.folder = job_folder(path_out)
-        self.manifest = build_manifest(identify(path_in), plan.settings, engine.weights)
+        self.path_in, self.path_out, self.compare = path_in, path_out, compare
+        self.notes: list[str] = []
         self.survey: Survey | None = None
-        self.restored = 0
-        self.seconds = 0.0
-        self._engine, self._reader = engine, reader
-        self._source = FrameSource(reader)
-        self._keep_record, self._leads = keep_record, leads
-        self._lock = Lock(self.folder / "lock")
-        self._finished_folder = beside(target_of(path_out), ".", ".seeclear-finished")
+        self.result: UpscaleResult | None = None
+        self._settings, self._load, self._handling, self._leads = settings, load, handling, leads
+        self._folder = JobFolder(path_out)
+        self._manifest: dict[str, Any] = {}
+        self._opened = self._begun = False
+        self._uncompared: int | None = None  # frames of an output that is done, of which there is no comparison
+        self._restored, self._seconds = 0, 0.0
 
-    def begin(self, restart: bool = False) -> None:
-        """Makes the job's folder, or finds the one of an interrupted job; for the leading process.
+    # Before the work
+
+    def open(self, check_place: bool = True) -> None:
+        """Opens the input, and works out what is to be done; nothing is written. Sets `result` if nothing is.
 
         Args:
-            restart: throw away what an interrupted job has left.
+            check_place: see whether the output can be written where it is to be.
+
+        Raises:
+            ValueError: the input, the output, the model or a setting is not usable, an output is there that is not to
+                be lost, or an interrupted job was begun in another way.
         """
-        size = (self.plan.height, self.plan.width)
+        _check_distinct(self.path_in, self.path_out, self.compare)
+        if self._handling.skip and is_there(self.path_out):
+            self._skip("it is there")
+            return
+        keeps = keeps_colors(self.path_out, self.path_in)
+        self.reader = VideoReader(self.path_in, self._settings.fps, srgb=not keeps)
+        self._source, self._opened = FrameSource(self.reader), True
+        model = self._load()
+        self.plan = make_plan(self.reader.properties, self.path_out, self._settings, model)
+        self._manifest = build_manifest(identify(self.path_in), self.plan.decisive, model.weights)
+        if self.compare is not None:
+            check_comparison(self.compare, self.reader.properties.fps)
+        if self._handling.overwrite:
+            check_replaceable(self.path_out)
+        elif self._is_done():
+            self._skip("it was made before from this input with these settings")
+            return
+        if not self._handling.restart:
+            self._folder.check(self._manifest)
         notes = check_output(
-            self.path_out, self._reader.properties, self.plan.encode, size, self.plan.drop_unsupported
+            self.path_out,
+            self.reader.properties,
+            self.plan.settings,
+            self.plan.size,
+            self.plan.drop_unsupported,
+            place=check_place and not (self.path_out.is_dir() and is_there(self.path_out)),
         )
-        for note in notes:
-            logger.warning(note)
+        self.notes = list(dict.fromkeys([*self.plan.properties.notes, *notes]))
+
+    def begin(self) -> None:
+        """Opens the job; makes its folder, or finds that of an interrupted one."""
+        if self._opened or self.result is not None:
+            return
+        self.open()
+        if self.result is not None:
+            if self._opened and self._leads:  # it is done
+                self._folder.clear_up(self._manifest)
+                if self._uncompared is not None and self.compare is not None:
+                    write_comparison(self.compare, self.reader, self.path_out, self._uncompared, self._manifest)
+            return
+        if self._leads:
+            for note in self.notes:
+                logger.warning(note)
+            self._describe_plan()
+            self._folder.begin(self._manifest, self._handling.restart)
+        self._begun = True
+
+    def try_to_begin(self) -> None:
+        """Begins the job; what goes wrong becomes its result."""
         try:
-            remove(self._finished_folder)  # of a process that was killed as it cleared up
-            make_private_folder(self.folder)
-            if not self._lock.acquire():
-                raise ValueError(f"{self.path_out}: another process is at work on it.")
-            remove_drafts(self.folder)
-        except OSError as error:
-            raise unwritable(self.path_out, error) from error
-        if restart:
-            self._clear()
-        elif (self.folder / "manifest.json").exists():
-            self._check_unchanged()
-        if not (self.folder / "manifest.json").exists():
-            self._clear()
-            write_json(self.folder / "manifest.json", self.manifest)
+            self.begin()
+        except (ValueError, OSError) as error:
+            self._fail(error)
 
-    def join(self) -> None:
-        """For a process that does not lead: makes sure that it helps with the same job."""
-        if (self.folder / "manifest.json").exists():
-            self._check_unchanged()
-
-    def is_done(self) -> bool:
+    def _is_done(self) -> bool:
         """Whether the output is there and was made from this input in this way."""
-        return not self.folder.exists() and is_done(self.path_out, self.manifest)
+        frames = finished_frames(self.path_out, self._manifest)
+        if self.compare is not None:
+            compared = finished_frames(self.compare, comparison_manifest(self._manifest))
+            self._uncompared = frames if compared is None else None
+        return frames is not None
 
-    def run(self, progress: Progress) -> bool:
+    def close(self) -> None:
+        """Lets go of the job; the leading process deletes its folder if it holds nothing worth keeping."""
+        if self._opened:
+            self.reader.close()
+        self._folder.leave()
+
+    def _describe_plan(self) -> None:
+        config, settings = self._load().pipe.config, self.plan.settings
+        length, overlap = settings.clips(config.clip_length, config.clip_overlap)
+        tile = "whole frames" if settings.tile is None else f"tiles of {settings.tile} pixels"
+        logger.info(
+            f"{self.path_in}: {self.reader.width}x{self.reader.height} to {self.plan.size[1]}x{self.plan.size[0]}, "
+            f"in clips of {length} frames that share {overlap}, {tile}."
+        )
+
+    # The work
+
+    def run(self, progress: Progress) -> UpscaleResult | None:
         """Does all the work that no other process is at.
 
         Returns:
-            Whether the job is finished; False while others are at work on what is left.
+            What became of the video; None while others are at work on what is left of it.
 
         Raises:
             JobInterrupted: Ctrl-C; what is finished is kept.
         """
+        if self.result is not None:  # in `try_to_begin`
+            self.close()
+            return self.result
         start = time.perf_counter()
         try:
-            return self._run(progress)
+            self.begin()
+            start = time.perf_counter()  # without loading the model
+            if self.result is None and self._has_survey(progress):
+                assert self.survey is not None
+                for scene in self.survey.scenes:
+                    with self._folder.taken(scene) as store:
+                        if store is None:
+                            continue
+                        for clip in self._clips(scene, store, progress):
+                            finished = self._commit(clip, store)
+                            del clip  # it is on the disk: memory for the encoder and for the next clip
+                            self._encode_parts(scene, store, finished)
+                            progress.finished(self)
+                        self._check_end(scene)
+                self._conclude(self.survey)
         except KeyboardInterrupt:
             raise JobInterrupted(self._interrupted()) from None
         except (ValueError, OSError) as error:
-            if not self._leads and not self.folder.exists():  # the leading process has finished the job
-                return True
             self._fail(error)
         finally:
-            self.seconds += time.perf_counter() - start
+            self._seconds += time.perf_counter() - start
+        if self.result is None:
+            return None
+        self.close()
+        self.result = replace(self.result, seconds=self._seconds)
+        return self.result
 
     def finished_frames(self) -> int:
         """Frames that are finished and on the disk, whoever made them; 0 before the first pass is done."""
-        if self.survey is None or not self.folder.exists():
+        if self.survey is None or not self._folder.exists():
             return 0
-        return sum(self._finished_until(scene) - scene.start for scene in self.survey.scenes)
+        return sum(self._folder.finished_until(scene) - scene.start for scene in self.survey.scenes)
 
-    def close(self) -> None:
-        """Lets go of the job; the leading process deletes its folder if it holds nothing worth keeping."""
-        self._reader.close()
-        if self._leads and self._lock.held:
-            if not any(self.folder.glob("parts/part-*")) and not any(self.folder.glob("scene-*/state-*")):
-                remove(self.folder)
-            self._lock.release()
-
-    @property
-    def declared_frames(self) -> int | None:
-        """Frames of the input, where it states their number."""
-        return self._reader.num_frames
-
-    # Pieces of the work
-
-    def _run(self, progress: Progress) -> bool:
-        if not self._leads and not self.folder.exists():  # finished, or given up by the leading process
-            return True
-        if self.survey is None:
-            self.survey = self._survey(lambda: progress.surveyed(self))
-            if self.survey is None:
-                return False
-        survey = self.survey
-        for scene in survey.scenes:
-            self._work_on(scene, lambda: progress.finished(self))
-        if not self._leads:
-            return not self.folder.exists() or not self._missing(survey)
-        if self._missing(survey):
+    def _has_survey(self, progress: Progress) -> bool:
+        """Takes the survey, unless it was taken before; False while another process does, or where all is done."""
+        if not self._leads and not self._folder.exists():  # finished, or given up by the leading process
+            self.result = self._done(0)
             return False
-        self._finish(survey)
-        return True
 
-    def _survey(self, report: Callable[[], object]) -> Survey | None:
-        """The survey, taken now or before; None while another process takes it."""
-        path = self.folder / "survey.json"
-        lock = Lock(self.folder / "survey.lock")
-        if not path.exists():
-            if not lock.acquire():
-                return None
-            try:
-                if not path.exists():
-                    detector = SceneDetector() if self.plan.stream.scene_detection else None
-                    take_survey(self._reader.frames(), detector, report).save(path)
-                    for note in self._reader.notes:
-                        logger.warning(note)
-            finally:
-                lock.release()
-        return Survey.load(path)
+        def take() -> Survey:
+            start = time.perf_counter()
+            detector = SceneDetector() if self.plan.settings.scene_detection else None
+            survey = take_survey(self.reader.frames(), detector, lambda: progress.surveyed(self))
+            for note in self.reader.notes:
+                logger.warning(note)
+            logger.info(
+                f"{self.path_in}: {survey.num_frames} frames, scene cuts: {len(survey.scenes) - 1}, read in "
+                f"{time.perf_counter() - start:.1f} s."
+            )
+            return survey
 
-    def _work_on(self, scene: Scene, report: Callable[[], object]) -> None:
-        """Makes what is missing of a scene's parts, unless another process is at it."""
-        if self._finished_until(scene) == scene.stop and not self._missing_parts(scene):
-            return
-        folder = self._scene_folder(scene)
-        store, lock = ClipStore(folder), Lock(folder / "lock")
-        if not lock.acquire():
-            return
-        try:
-            if self._missing_parts(scene):
-                self._restore(scene, store, report)
-            store.clear()
-        finally:
-            lock.release()
+        if self.survey is None:
+            self.survey = self._folder.survey(take)
+        return self.survey is not None
 
-    def _restore(self, scene: Scene, store: ClipStore, report: Callable[[], object]) -> None:
-        """Goes on with a scene from its last committed clip."""
+    def _clips(self, scene: Scene, store: ClipStore, progress: Progress) -> Iterator[FinishedFrames]:
+        """The clips that are still to be restored, from the last committed one on, each when it is asked for."""
         state = store.state() or StreamState(next_frame=scene.start, next_output=scene.start, tensors={})
         store.forget(after=state.next_output)
         self._encode_parts(scene, store, state.next_output)
-        report()
+        progress.finished(self)
         if state.next_output == scene.stop:
-            return
-        alphas: dict[int, np.ndarray] = {}
-        finished = state.next_output
-        low_res = self._read(scene, state.next_frame, state.next_output, alphas)
-        for clip in self._engine.stream_clips(low_res, self.plan.stream, state):
-            count = len(clip.frames)
-            opacity = [alphas.pop(clip.start + index, None) for index in range(count)]
-            store.commit(clip.start, count, self._resample(clip.frames, opacity), clip.state)
-            finished = clip.state.next_output
-            self.restored += count
-            del clip  # it is on the disk: memory for the encoder and for the next clip
-            if self.plan.stream.tile is not None:  # large frames may not fit into what is free, which is in pieces
-                give_back_memory()
-            self._encode_parts(scene, store, finished)
-            report()
-        if finished != scene.stop:
-            raise ValueError(f"{self.path_in}: the video has changed: it ends at frame {finished}.")
+            return iter(())
+        low_res = self._source.tensors(state.next_frame, scene.stop, state.next_output)
+        settings = replace(self.plan.settings, scene_detection=False)  # `low_res` ends with the scene
+        model = self._load()
+        if model.device.type == "cpu":
+            keep_freed_memory(large=settings.tile is None)
+        return model.pipe.stream_clips(low_res, settings, state)
 
-    def _read(self, scene: Scene, start: int, first: int, alphas: dict[int, np.ndarray]) -> Iterator[Tensor]:
-        """LR frames from `start` to the end of the scene, (3, H, W) in [0, 1]; alpha from `first` on into `alphas`."""
-        for index, frame in self._source.frames(start, scene.stop):
-            if frame.alpha is not None and index >= first:
-                alphas[index] = frame.alpha
-            yield to_tensor(frame.rgb)
-
-    def _resample(self, frames: Tensor, alphas: list[np.ndarray | None]) -> Iterator[np.ndarray]:
-        """The model's frames (n, 3, sH, sW) at the size of the output with their alpha: uint16 (3 or 4, H, W) each."""
-        size = (self.plan.height, self.plan.width)
-        for frame, alpha in zip(frames, alphas, strict=True):
-            planes = [*(frame if tuple(frame.shape[-2:]) == size else imresize(frame, size=size).clamp(0, 1))]
-            if alpha is not None:
-                planes.append(imresize(to_tensor(alpha[..., None]), size=size)[0].clamp(0, 1))
-            levels = np.empty((len(planes), *size), np.uint16)
-            for target, plane in zip(levels, planes, strict=True):  # one by one: they are large
-                target[...] = to_levels(plane.numpy())
-            yield levels
+    def _commit(self, clip: FinishedFrames, store: ClipStore) -> int:
+        """Keeps what a clip finished; the first frame that is not finished."""
+        count = len(clip.frames)
+        resampled = resample(clip.frames, self._source.alphas(clip.start, count), self.plan.size)
+        store.commit(clip.start, count, resampled, clip.state)
+        self._restored += count
+        return clip.state.next_output
 
     def _encode_parts(self, scene: Scene, store: ClipStore, finished: int) -> None:
         """Encodes the parts that are complete, and lets go of their frames."""
+        if self.plan.settings.tile is not None:  # large frames may not fit into what is free, which is in pieces
+            give_back_memory()
         for start, stop in scene.parts():
-            path = self._part(start)
+            path = self._folder.part(start)
             if stop > finished:
                 break
             if not path.exists():
                 give_back_memory()  # the encoder has its own
-                frames = (_split(levels) for levels in store.frames(start, stop))
+                frames = (split_alpha(levels) for levels in store.frames(start, stop))
                 write_durably(path, lambda draft, frames=frames: self._encode(draft, frames))  # type: ignore[misc]
             store.forget(before=stop)
 
+    def _check_end(self, scene: Scene) -> None:
+        finished = self._folder.finished_until(scene)
+        if finished != scene.stop:
+            raise ValueError(f"{self.path_in}: the video has changed: it ends at frame {finished}.")
+
     def _encode(self, path: Path, frames: Iterator[tuple[np.ndarray, np.ndarray | None]]) -> None:
-        encode_part(path, frames, self.plan.properties, self.plan.encode)
+        encode_part(path, frames, self.plan.properties, self.plan.settings)
+
+    def _conclude(self, survey: Survey) -> None:
+        """Ends the job if nothing is missing; the leading process puts the parts together."""
+        missing = any(self._folder.missing_parts(scene) for scene in survey.scenes)
+        if not self._leads:
+            if not missing or not self._folder.exists():
+                self.result = self._done(survey.num_frames)
+        elif not missing:
+            self._finish(survey)
+            self.result = self._done(survey.num_frames)
 
     def _finish(self, survey: Survey) -> None:
         """Puts the parts together, and gives the output its name."""
-        parts = [self._part(start) for scene in survey.scenes for start, _ in scene.parts()]
-        whole = self.folder / "output" / self.path_out.name
+        start = time.perf_counter()
+        parts = [self._folder.part(first) for scene in survey.scenes for first, _ in scene.parts()]
+        whole = self._folder.path / "output" / self.path_out.name
         remove(whole.parent)
         whole.parent.mkdir()
         notes = assemble(
@@ -312,64 +323,47 @@ class Job:
             whole,
             source=self.path_in,
             properties=self.plan.properties,
-            settings=self.plan.encode,
+            settings=self.plan.settings,
             drop_unsupported=self.plan.drop_unsupported,
-            names=self._reader.names,
+            names=self.reader.names,
         )
         for note in notes:
             logger.warning(note)
         if self.compare is not None:
-            write_comparison(self.compare, self._reader, whole, survey.num_frames)
-        try:
-            publish(whole, self.path_out)
-        except OSError as error:
-            raise unwritable(self.path_out, error) from error
-        if self._keep_record:
-            write_record(self.path_out, self.manifest)
-        # at one stroke: other processes either see all of the folder or nothing
-        self.folder.replace(self._finished_folder)
-        self._lock.release()
-        remove(self._finished_folder)
+            write_comparison(self.compare, self.reader, whole, survey.num_frames, self._manifest)
+        publish(whole, self.path_out, self._manifest, survey.num_frames, self._handling.overwrite)
+        self._folder.finish()
+        logger.info(f"{self.path_out}: put together in {time.perf_counter() - start:.1f} s.")
 
-    # What there is
+    # What became of it
 
-    def _scene_folder(self, scene: Scene) -> Path:
-        return self.folder / f"scene-{scene.start:09d}"
+    def _skip(self, reason: str) -> None:
+        self.result = UpscaleResult(self.path_in, self.path_out, "skipped", reason=reason)
 
-    def _part(self, start: int) -> Path:
-        return self.folder / "parts" / f"part-{start:09d}"
+    def _done(self, num_frames: int) -> UpscaleResult:
+        model, (height, width) = self._load(), self.plan.size
+        return UpscaleResult(
+            self.path_in,
+            self.path_out,
+            "done",
+            frames=num_frames,
+            restored_frames=self._restored,
+            width=width,
+            height=height,
+            device=model.device,
+            dtype=model.dtype,
+        )
 
-    def _missing_parts(self, scene: Scene) -> bool:
-        return any(not self._part(start).exists() for start, _ in scene.parts())
-
-    def _missing(self, survey: Survey) -> bool:
-        return any(self._missing_parts(scene) for scene in survey.scenes)
-
-    def _finished_until(self, scene: Scene) -> int:
-        """The first frame of the scene that is not finished, by the names of the files."""
-        finished = scene.start
-        for start, stop in scene.parts():
-            if not self._part(start).exists():
-                break
-            finished = stop
-        if finished < scene.stop and self._scene_folder(scene).exists():
-            finished = max(finished, ClipStore(self._scene_folder(scene)).finished() or 0)
-        return finished
-
-    def _check_unchanged(self) -> None:
-        before = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
-        changed = differences(before, self.manifest)
-        if changed:
-            raise ValueError(
-                f"{self.path_out}: an interrupted job cannot go on, because {'; '.join(changed)}. "
-                "Give what it was begun with, or `--restart` to begin anew."
-            )
-
-    def _clear(self) -> None:
-        for path in self.folder.iterdir():
-            if path != self._lock.path:
-                remove(path)
-        (self.folder / "parts").mkdir()
+    def _fail(self, error: ValueError | OSError) -> None:
+        if self._begun and not self._leads and not self._folder.exists():  # the leading process has finished the job
+            self.result = self._done(0)
+            return
+        done = self.finished_frames()
+        if done and self.survey is not None:
+            whole = f"{done} of {self.survey.num_frames} frames are finished; the same command goes on from there."
+            cause, error = error, ValueError(f"{error} {whole}")
+            error.__cause__ = cause
+        self.result = UpscaleResult(self.path_in, self.path_out, "failed", error=error)
 
     def _interrupted(self) -> str:
         done = self.finished_frames()
@@ -379,20 +373,9 @@ class Job:
             f"interrupted with {done} of {self.survey.num_frames} frames finished; the same command goes on from there"
         )
 
-    def _fail(self, error: ValueError | OSError) -> NoReturn:
-        done = self.finished_frames()
-        if not done or self.survey is None:
-            raise error
-        raise ValueError(
-            f"{error} {done} of {self.survey.num_frames} frames are finished; the same command goes on from there."
-        ) from error
 
-
-def job_folder(path_out: Path) -> Path:
-    """Where the job of an output keeps what it has done."""
-    return beside(target_of(path_out), ".", ".seeclear")
-
-
-def _split(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """(3 or 4, H, W) -> (rgb (H, W, 3), alpha (H, W) or None)."""
-    return levels[:3].transpose(1, 2, 0), levels[3] if len(levels) == 4 else None
+def _check_distinct(path_in: Path, path_out: Path, compare: Path | None) -> None:
+    if path_in.resolve() == path_out.resolve():
+        raise ValueError(f"{path_out}: the output must be another file than the input.")
+    if compare is not None and compare.resolve() in (path_in.resolve(), path_out.resolve()):
+        raise ValueError(f"{compare}: the comparison must be another file than the input and the output.")

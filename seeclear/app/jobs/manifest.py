@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seeclear import __version__
+from seeclear.version import __version__
 from seeclear.video.images import list_images
 
-FORMAT = 1
+FORMAT = 2
 # Libraries that the pixels or the bytes of the file depend on.
-LIBRARIES = ("torch", "diffusers", "transformers", "av")
+LIBRARIES = ("torch", "diffusers", "transformers", "av", "pillow")
 
 # Of a file: its beginning, its end, and blocks at equal distances between them.
 _NUM_BLOCKS = 64

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seeclear.pipelines.memory import ClipsAndTile, choose_clips_and_tile, estimate_peak_bytes, shorter_clips
-from seeclear.pipelines.streaming import StreamSettings, StreamState, count_clips
-from seeclear.video.codecs import EncodeSettings, output_properties
+from seeclear.pipelines.memory import choose_clips_and_tile, choose_tile, estimate_peak_bytes, shorter_clips
+from seeclear.pipelines.streaming import count_clips
+from seeclear.video.codecs import fitted_output
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader, count_frames
-from seeclear.video.streams import check_output
 
-from .engine import SAMPLING, Engine
-from .settings import DEFAULT_MEMORY, LARGE_FRAMES_TILE, output_size, parse_memory
+from .loaded import LoadedModel
+from .settings import AUTOMATIC, DEFAULT_MEMORY, LARGE_FRAMES_TILE, UpscaleSettings, output_size, parse_memory
 from .survey import to_tensor
 
 
@@ -26,19 +25,19 @@ class Plan:
     """The settings of a run, worked out for one video.
 
     Attributes:
-        width, height: of the stored frames of the output.
-        stream: how the video is cut into clips and tiles.
-        encode: how the output is encoded.
+        settings: with the clips and the tile that were chosen.
         properties: of the output.
-        settings: JSON-able, all that changes the output.
+        decisive: JSON-able, all that changes the output.
     """
 
-    width: int
-    height: int
-    stream: StreamSettings
-    encode: EncodeSettings
+    settings: UpscaleSettings
     properties: VideoProperties
-    settings: dict[str, Any]
+    decisive: dict[str, Any]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the stored frames of the output."""
+        return self.properties.height, self.properties.width
 
     @property
     def drop_unsupported(self) -> bool:
@@ -46,66 +45,69 @@ class Plan:
         return self.properties.kind != "video"
 
 
-def make_plan(source: VideoProperties, path_out: Path, engine: Engine) -> Plan:
+def make_plan(source: VideoProperties, path_out: Path, settings: UpscaleSettings, model: LoadedModel) -> Plan:
     """Works out the settings for one video.
 
     Args:
         source: of the input.
         path_out: of the output; its ending chooses the container.
-        engine: the model and the settings.
+        settings: of the run.
+        model: of the run.
 
     Raises:
         ValueError: the settings do not go together with each other, the video, the model or the output.
     """
-    settings = engine.settings
     asked = (settings.width, settings.height)
     if source.rotation % 180 == 90:  # they are of the picture as it is shown
         asked = asked[::-1]
-    width, height = output_size(source.width, source.height, settings.scale, *asked, model_scale=engine.scale)
-    encode = EncodeSettings(settings.codec, settings.crf, settings.preset, settings.pix_fmt)
-    properties = output_properties(source, path_out, (height, width), encode)
-    stream = choose_stream_settings(engine, source.height, source.width)
-    decisive = {
-        "width": width,
-        "height": height,
-        **{name: getattr(settings, name) for name in SAMPLING},
-        "device": engine.device.type,
-        "dtype": str(engine.dtype).removeprefix("torch."),
-        **asdict(stream),
-        **asdict(encode),
+    width, height = output_size(source.width, source.height, settings.scale, *asked, model_scale=model.pipe.scale)
+    free = (asked[1] is None, asked[0] is None)
+    properties = fitted_output(source, path_out, (height, width), settings, free)
+    settings = choose_clips(settings, model.pipe, source.height, source.width)
+    for _ in model.pipe.stream_clips((), settings):  # it has nothing to do, but refuses what it cannot
+        pass
+    decisive = asdict(settings) | {
+        "width": properties.width,
+        "height": properties.height,
+        "fps": str(properties.fps),
+        "device": model.device.type,
+        "dtype": str(model.dtype).removeprefix("torch."),
     }
-    return Plan(width, height, stream, encode, properties, decisive)
+    for name in ("model", "scale", "memory"):  # they have come to something above
+        del decisive[name]
+    return Plan(settings, properties, decisive)
 
 
-def choose_stream_settings(engine: Engine, height: int, width: int) -> StreamSettings:
-    """Tile and overlap as the settings say; else the largest tile, and if need be shorter clips, that fit into the
-    memory they allow. Where they allow none in particular, frames that are too large for the default have tiles of
-    `LARGE_FRAMES_TILE` and clips as short as they may be.
+def choose_clips(settings: UpscaleSettings, pipe: Any, height: int, width: int) -> UpscaleSettings:
+    """Settings with the largest tile, and if need be shorter clips, that fit into the memory they allow. Where that is
+    "auto", frames that are too large for the default have tiles of `LARGE_FRAMES_TILE` and clips as short as may be.
+
+    Args:
+        settings: returned with these, and with no memory to choose from any more.
+        pipe: the pipeline.
+        height, width: of LR frames.
 
     Raises:
-        ValueError: no tile fits into the memory asked for, or the pipeline does not take the settings.
+        ValueError: no tile fits into the memory asked for, or the clips' overlap does not fit their length.
     """
-    settings = engine.settings
-    chosen = ClipsAndTile(None, settings.clip_overlap, None)
-    if settings.tile is None:
-        StreamSettings(clip_overlap=settings.clip_overlap).clips(engine.clip_length, engine.clip_overlap)
-        budget = parse_memory(DEFAULT_MEMORY if settings.memory is None else settings.memory)
-        try:
-            chosen = choose_clips_and_tile(engine.pipe, height, width, budget, settings.clip_overlap)
-        except ValueError as error:
-            if settings.memory is not None:
-                raise ValueError(f"`memory` is too small: {error}") from error
-            *_, shortest = shorter_clips(engine.pipe, settings.clip_overlap)
-            chosen = ClipsAndTile(*shortest, LARGE_FRAMES_TILE)
-    stream = StreamSettings(
-        clip_length=chosen.clip_length,
-        clip_overlap=chosen.clip_overlap,
-        tile=chosen.tile if settings.tile is None else settings.tile or None,  # 0 is the whole frame
-        tile_overlap=settings.tile_overlap,
-        scene_detection=settings.scene_detection,
-    )
-    engine.check(stream)
-    return stream
+    length, overlap = settings.clips(pipe.config.clip_length, pipe.config.clip_overlap)
+    if settings.tile is not None or settings.memory is None:
+        return replace(settings, memory=None)
+    budget = parse_memory(DEFAULT_MEMORY if settings.memory == AUTOMATIC else settings.memory)
+    clips = (settings.clip_length, settings.clip_overlap)
+    try:
+        if settings.clip_length is None:
+            chosen = choose_clips_and_tile(pipe, height, width, budget, settings.clip_overlap)
+            clips, tile = (chosen.clip_length, chosen.clip_overlap), chosen.tile
+        else:
+            tile = choose_tile(pipe, height, width, budget, length, overlap)
+    except ValueError as error:
+        if settings.memory != AUTOMATIC:
+            raise ValueError(f"`memory` is too small: {error}") from error
+        tile = LARGE_FRAMES_TILE
+        if settings.clip_length is None:
+            *_, clips = shorter_clips(pipe, settings.clip_overlap)
+    return replace(settings, clip_length=clips[0], clip_overlap=clips[1], tile=tile, memory=None)
 
 
 @dataclass(frozen=True)
@@ -156,42 +158,36 @@ class Forecast:
 
 
 def make_forecast(
-    engine: Engine, reader: VideoReader, plan: Plan, path_in: Path, path_out: Path, check_place: bool = True
+    path_in: Path, path_out: Path, reader: VideoReader, plan: Plan, model: LoadedModel, notes: list[str]
 ) -> Forecast:
     """Restores the first clip, and says what the whole video will take. Nothing is written.
 
     Args:
-        engine, reader, plan, path_in, path_out: of the video.
-        check_place: raise a ValueError if the output could not be written now; False where its folder is still to be
-            made, or has what an earlier run has made.
+        path_in, path_out: input and output.
+        reader: of the input.
+        plan, model: of the job.
+        notes: what the output cannot keep of the input.
     """
-    notes = []
-    if check_place:
-        size = (plan.height, plan.width)
-        notes = check_output(path_out, reader.properties, plan.encode, size, plan.drop_unsupported)
     num_frames = reader.num_frames if reader.num_frames is not None else count_frames(path_in)
-    length, overlap = plan.stream.clips(engine.clip_length, engine.clip_overlap)
+    length, overlap = plan.settings.clips(model.pipe.config.clip_length, model.pipe.config.clip_overlap)
     frames = (to_tensor(frame.rgb) for frame in itertools.islice(reader.frames(), length))
     start = time.perf_counter()
-    for _ in engine.stream_clips(frames, plan.stream, StreamState()):
+    for _ in model.pipe.stream_clips(frames, replace(plan.settings, scene_detection=False)):
         pass
     measured = time.perf_counter() - start
     clips = count_clips(num_frames, length, overlap)
-    properties = reader.properties
-    tile = plan.stream.tile
+    source, tile = reader.properties, plan.settings.tile
     return Forecast(
         path_in=path_in,
         path_out=path_out,
-        size_in=(properties.width, properties.height),
-        size_out=(plan.width, plan.height),
+        size_in=(source.width, source.height),
+        size_out=(plan.properties.width, plan.properties.height),
         frames=num_frames,
         clips=clips,
         clip_length=length,
         clip_overlap=overlap,
         tile=(tile, tile) if isinstance(tile, int) else tile,
-        memory=estimate_peak_bytes(
-            engine.pipe, properties.height, properties.width, length, tile, engine.dtype, overlap
-        ),
+        memory=estimate_peak_bytes(model.pipe, source.height, source.width, length, tile, model.dtype, overlap),
         measured_clip=measured,
         seconds=clips * measured,
         notes=notes,

@@ -6,10 +6,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
+from seeclear.pipelines.settings import RestorationSettings
 from seeclear.shipped import DEFAULT_MODEL, SCALE
+from seeclear.video.codecs import EncodeSettings
 
-# Taken where neither a tile nor a budget is given. A fixed number, not what happens to be free: the tile, and with it
+# Taken where no budget is named. A fixed number, not what happens to be free: the tile, and with it
 # the last bits of the result, shall not depend on the moment.
 DEFAULT_MEMORY = "4GB"
 LARGE_FRAMES_TILE = 224
@@ -21,64 +24,54 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "
 Tile = int | tuple[int, int]
 
 
+AUTOMATIC = "auto"
+
+
 @dataclass(frozen=True)
-class UpscaleSettings:
+class UpscaleSettings(RestorationSettings, EncodeSettings):
     """All that decides what an upscaled video looks like.
 
-    Attributes:
-        model: name of a shipped model, a folder, or a repository id of a model hub.
-        num_inference_steps: denoising steps, from 1 to the number the model was trained with; None is the model's
-            default.
-        sampler: "markov", "resshift" or "ddim"; None is the model's default.
-        noise: "video" and "clip" share the noise between the frames of the video or of a clip, "frame" draws it for
-            each. In several steps the picture changes where the noise does.
-        seed: of the noise. The same seed gives the same bits.
-        device: such as "cpu", "cuda" or "mps"; None takes the fastest there is.
-        dtype: "auto", "fp32", "bf16" or "fp16".
-        scale: output size over input size, 1 to 4, any real number; None is the model's factor, unless `width` or
-            `height` is given. What the model makes is resampled.
-        width: of the output as it is shown, in pixels; alone, it keeps the aspect ratio.
-        height: likewise.
-        clip_overlap: frames that two clips share and that are blended; None is the default of the pipelines.
-        tile: LR pixels of a tile, as a side or (height, width); 0 is the whole frame; None chooses by `memory`.
-        tile_overlap: LR pixels that two tiles share and that are blended; None is the default of the pipelines.
-        memory: the largest peak memory, such as "4GB", from which the tile is chosen, and shorter clips where small
-            tiles are not enough. None, unless `tile` is given, is 4 GB, and for frames that are too large for that
-            what tiles of `LARGE_FRAMES_TILE` and the shortest clips need.
-        scene_detection: end a clip where a new scene begins, and carry nothing over.
-        codec, crf, preset, pix_fmt: of the output, see [`seeclear.video.EncodeSettings`]; None is what suits the file.
+    How it is restored is described in [`RestorationSettings`], how it is encoded in
+    [`seeclear.video.codecs.EncodeSettings`]. Where `memory` is None, `tile` and `clip_length` are taken as they are
+    there; else what is None among them is chosen.
+
+    Raises:
+        ValueError: a value is out of its range, or two do not go together.
     """
 
     model: str = DEFAULT_MODEL
-    num_inference_steps: int | None = None
-    sampler: str | None = None
-    noise: str = "video"
-    seed: int = 0
+    """Name of a shipped model, a folder, or a repository id of a model hub."""
     device: str | None = None
+    """Such as "cpu", "cuda" or "mps"; None takes the fastest there is."""
     dtype: str = "auto"
+    """"auto", "fp32", "bf16" or "fp16"."""
     scale: float | None = None
+    """Output size over input size, 1 to 4, any real number; None is the model's factor, unless `width` or `height` is
+    given. What the model makes is resampled."""
     width: int | None = None
+    """Of the output as it is shown, in pixels; alone, it keeps the aspect ratio."""
     height: int | None = None
-    clip_overlap: int | None = None
-    tile: Tile | None = None
-    tile_overlap: int | None = None
-    memory: str | int | None = None
-    scene_detection: bool = True
-    codec: str | None = None
-    crf: int | None = None
-    preset: str | None = None
-    pix_fmt: str | None = None
+    """Likewise."""
+    memory: str | int | None = AUTOMATIC
+    """The largest peak memory, such as "4GB" or a number of bytes, from which the tile is chosen, and shorter clips
+    where small tiles are not enough; not beside a `tile`. "auto" is 4 GB, and for frames that are too large for that
+    what tiles of `LARGE_FRAMES_TILE` and the shortest clips need. None chooses nothing."""
+    fps: Fraction | None = None
+    """Frames per second of a folder of images; None is 25. Videos have their own."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.scale is not None:
             if self.width is not None or self.height is not None:
                 raise ValueError("give `scale`, or `width` and `height`, not both.")
             if not (math.isfinite(self.scale) and 1 <= self.scale <= SCALE):
                 raise ValueError(f"`scale` must be from 1 to {SCALE}, but was {self.scale:g}.")
-        if self.tile is not None and self.memory is not None:
-            raise ValueError("give `tile` or `memory`, not both: the tile is chosen from the memory.")
-        if self.memory is not None:
+        if self.memory not in (None, AUTOMATIC):
+            if self.tile is not None:
+                raise ValueError("give `tile` or `memory`, not both: the tile is chosen from the memory.")
             parse_memory(self.memory)
+        if self.fps is not None and self.fps <= 0:
+            raise ValueError(f"`fps` must be above 0, but was {self.fps}.")
 
 
 def output_size(
@@ -121,8 +114,8 @@ def parse_memory(text: str | int) -> int:
     return int(amount)
 
 
-def parse_tile(text: str) -> Tile:
-    """A tile as it is typed: "256" is a side, "192x320" height and width, "0" the whole frame.
+def parse_tile(text: str) -> Tile | None:
+    """A tile as it is typed: "256" is a side, "192x320" height and width, "0" the whole frame, which is None.
 
     Raises:
         ValueError: another form.
@@ -130,7 +123,19 @@ def parse_tile(text: str) -> Tile:
     match = re.fullmatch(r"([0-9]+)(?:x([0-9]+))?", text.strip().lower())
     if not match:
         raise ValueError(f"`tile` must be a number of pixels such as 256, or HxW such as 192x320, but was {text!r}.")
-    return int(match[1]) if match[2] is None else (int(match[1]), int(match[2]))
+    return (int(match[1]) or None) if match[2] is None else (int(match[1]), int(match[2]))
+
+
+def parse_fps(text: str) -> Fraction:
+    """A rate as it is typed: "25", "29.97" or "30000/1001".
+
+    Raises:
+        ValueError: another form.
+    """
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"`fps` must be a number such as 25 or 30000/1001, but was {text!r}.") from error
 
 
 def _round(value: float) -> int:

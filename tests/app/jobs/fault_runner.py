@@ -21,7 +21,8 @@ import stand_in
 import torch
 
 from seeclear.app import upscale
-from seeclear.app.jobs import survey
+from seeclear.app.jobs import loaded, survey
+from seeclear.app.jobs.records import record_path
 
 CALLS = ((os, "replace"), (os, "fsync"), (os, "unlink"), (os, "mkdir"), (os, "rmdir"), (builtins, "open"))
 
@@ -86,13 +87,13 @@ def main() -> None:
     output.parent.mkdir()
     pipe = stand_in.Nearest(carry=0.3)
     pipe.restorer = Counted(carry=0.3)
-    upscale.load_pipeline = lambda *_: pipe
+    loaded.load_model = lambda *_: (pipe, Path())
     Counted.log = folder / "clips"
 
     def run(kill_at: int | None) -> int:
         def work() -> None:
             hook(folder / "calls", kill_at)
-            upscale.upscale_video(video, output, clip_overlap=1, tile=0, preset="ultrafast", progress=False)
+            upscale.upscale_video(video, output, clip_overlap=1, memory=None, preset="ultrafast", progress=False)
 
         return in_child(work)
 
@@ -100,6 +101,7 @@ def main() -> None:
         left = sorted(os.listdir(output.parent))
         found = hashlib.sha256(output.read_bytes()).hexdigest() if output.exists() else ""
         output.unlink(missing_ok=True)
+        record_path(output).unlink(missing_ok=True)
         clips = Counted.log.read_text().split()
         Counted.log.unlink()
         return {"hash": found, "left": left, "clips": len(clips)}

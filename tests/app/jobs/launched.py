@@ -7,12 +7,13 @@
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import stand_in
 
-from seeclear.app import cli, upscale
-from seeclear.app.jobs import survey
+from seeclear.app import cli
+from seeclear.app.jobs import loaded, survey
 
 
 class Slow(stand_in.NearestRestorer):
@@ -30,5 +31,5 @@ if __name__ == "__main__":
     survey.PART_LENGTH = 6
     pipe = stand_in.Nearest(carry=0.3)
     pipe.restorer = Slow(carry=0.3)
-    upscale.load_pipeline = lambda *_: pipe
+    loaded.load_model = lambda *_: (pipe, Path())
     cli.main()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from seeclear.app.jobs import JobInterrupted, list_videos
-from seeclear.app.upscale import FolderResult, upscale_folder
+from seeclear.app.jobs import JobInterrupted, UpscaleResult, list_videos
+from seeclear.app.upscale import upscale_folder
 from seeclear.video import VideoReader
 
 
@@ -32,7 +32,7 @@ def many(stand_in: ModuleType, tmp_path: Path) -> Path:
     return folder
 
 
-def statuses(results: list[FolderResult]) -> dict[str, str]:
+def statuses(results: list[UpscaleResult]) -> dict[str, str]:
     return {result.path_in.name: result.status for result in results}
 
 
@@ -77,7 +77,7 @@ def test_unclear_folders_are_refused(many: Path, tmp_path: Path) -> None:
 
 
 def test_a_bad_one_does_not_stop_the_others(pipe: Any, many: Path, tmp_path: Path) -> None:
-    seen: list[FolderResult] = []
+    seen: list[UpscaleResult] = []
     results = upscale_folder(many, tmp_path / "out", report=seen.append)
     assert results == seen
     assert statuses(results) == {"a.mp4": "done", "b.mkv": "failed", "c.avi": "done", "shots": "done"}
@@ -115,9 +115,8 @@ def test_what_was_done_otherwise_is_not_taken_for_done(
     (out / ".seeclear" / "a.mp4.json").unlink()
     errors = {result.path_in.name: str(result.error) for result in upscale_folder(many, out, seed=1)}
     assert "nothing is known of how it was made" in errors["a.mp4"]
-    assert "`seed` was 0 and is now 1. Delete it to have it made anew." in errors["shots"]
-    shutil.rmtree(out / "shots")
-    assert set(statuses(upscale_folder(many, out, restart=True)).values()) == {"done"}
+    assert "`seed` was 0 and is now 1. Give `overwrite`" in errors["shots"]
+    assert set(statuses(upscale_folder(many, out, overwrite=True)).values()) == {"done"}
 
 
 def test_an_interruption_stops_all_and_the_same_call_goes_on(
@@ -133,15 +132,15 @@ def test_an_interruption_stops_all_and_the_same_call_goes_on(
             raise KeyboardInterrupt
         return begin(self, clip)
 
-    with monkeypatch.context() as patch, pytest.raises(JobInterrupted, match="with 5 of 6 frames finished"):
+    with monkeypatch.context() as patch, pytest.raises(JobInterrupted, match="with 2 of 4 videos done"):
         patch.setattr(type(pipe.restorer), "begin_clip", begin_clip)
         upscale_folder(many, tmp_path / "out")
     assert sorted(os.listdir(tmp_path / "out")) == [".c.avi.mkv.seeclear", ".seeclear", "a.mp4"]
     results = upscale_folder(many, tmp_path / "out")
     assert statuses(results) == {"a.mp4": "skipped", "b.mkv": "failed", "c.avi": "done", "shots": "done"}
-    assert results[2].result is not None and results[2].result.restored_frames == 1
+    assert results[2].restored_frames == 1
 
 
 def test_a_single_video_is_not_for_this(pipe: Any, many: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must be a folder of videos or of folders of images"):
+    with pytest.raises(ValueError, match="must be a folder of videos, of folders of images"):
         upscale_folder(many / "a.mp4", tmp_path / "out")

@@ -16,10 +16,12 @@ import torch
 from PIL import Image
 
 from seeclear import files
-from seeclear.app.jobs import JobInterrupted, job
+from seeclear.app.jobs import JobInterrupted
+from seeclear.app.jobs.folder import job_folder
 from seeclear.app.jobs.store import ClipStore
 from seeclear.app.upscale import upscale_folder, upscale_video
 from seeclear.pipelines import SeeClearPipeline
+from seeclear.pipelines.settings import RestorationSettings
 from seeclear.video import VideoReader
 
 pytestmark = pytest.mark.usefixtures("short_parts")
@@ -64,11 +66,9 @@ def test_frames_are_those_of_the_pipeline(pipe: Any, folder: Path, tmp_path: Pat
     """Cut into scenes, clips and parts, the job gives what one stream over the whole video gives."""
     result = upscale_video(folder, tmp_path / "out")
     assert (result.frames, result.restored_frames, result.width, result.height) == (26, 26, 128, 96)
-    from seeclear.pipelines.streaming import StreamSettings, stream_clips
-
     whole = torch.stack([torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in stand_in.scenes(13, 4, 9)])
-    clips = stream_clips(pipe.restorer, whole, StreamSettings())
-    expected = torch.cat([clip.frames[0] for clip in clips]).mul(255).add(0.5).floor().byte().permute(0, 2, 3, 1)
+    clips = pipe.stream_clips(whole[:, 0], RestorationSettings())
+    expected = torch.cat([clip.frames for clip in clips]).mul(255).add(0.5).floor().byte().permute(0, 2, 3, 1)
     assert len({clip["seed"] for clip in pipe.calls}) == 1
     with VideoReader(tmp_path / "out") as reader:
         seen = np.stack(list(reader)).astype(int)
@@ -78,7 +78,7 @@ def test_frames_are_those_of_the_pipeline(pipe: Any, folder: Path, tmp_path: Pat
 
 def test_nothing_is_left_beside_the_output(pipe: Any, video: Path, tmp_path: Path) -> None:
     upscale_video(video, tmp_path / "out.mp4")
-    assert sorted(os.listdir(tmp_path)) == ["in.mp4", "out.mp4"]
+    assert sorted(os.listdir(tmp_path)) == [".seeclear", "in.mp4", "out.mp4"]
     with VideoReader(tmp_path / "out.mp4") as reader:
         assert len(list(reader)) == 26
 
@@ -119,7 +119,7 @@ def test_a_small_pipeline_goes_on_with_the_same_bits(
         "num_inference_steps": 2,
         "device": "cpu",
         "dtype": "fp32",
-        "tile": 0,
+        "memory": None,
         "noise": "frame",
         "clip_overlap": 1,
     }
@@ -168,7 +168,7 @@ def test_other_settings(interrupted: Path, video: Path, change: dict[str, Any], 
     before = sorted(path.name for path in interrupted.parent.rglob("*"))
     with pytest.raises(ValueError, match="cannot go on") as raised:
         upscale_video(video, interrupted, **change)
-    assert reason in str(raised.value) and "`--restart`" in str(raised.value)
+    assert reason in str(raised.value) and "`restart`" in str(raised.value)
     assert sorted(path.name for path in interrupted.parent.rglob("*")) == before  # nothing is lost by the refusal
     assert upscale_video(video, interrupted).restored_frames < 26
     assert interrupted.exists()
@@ -196,7 +196,7 @@ def test_restart(interrupted: Path, video: Path) -> None:
 
 
 def test_a_job_that_runs_is_left_alone(interrupted: Path, video: Path) -> None:
-    lock = files.Lock(job.job_folder(interrupted) / "lock")
+    lock = files.Lock(job_folder(interrupted) / "lock")
     assert lock.acquire()
     for restart in (False, True):
         with pytest.raises(ValueError, match="another process is at work on it"):

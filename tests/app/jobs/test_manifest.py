@@ -90,7 +90,7 @@ def test_differences_are_named() -> None:
 
 def test_manifests_hold_the_versions_that_pixels_depend_on() -> None:
     versions = build_manifest({}, {}, "w")["versions"]
-    assert set(versions) == {"seeclear", "torch", "diffusers", "transformers", "av"}
+    assert set(versions) == {"seeclear", "torch", "diffusers", "transformers", "av", "pillow"}
     assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 

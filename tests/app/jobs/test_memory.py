@@ -34,7 +34,7 @@ def test_a_longer_video_takes_no_more_memory(
     for frames in (25, 100):
         moving = np.stack([np.roll(picture, index, axis=1) for index in range(frames)])
         stand_in.write_video(tmp_path / f"{frames}.mp4", moving, sound=False)
-    arguments = {"preset": "ultrafast", "device": "cpu", "progress": False}
+    arguments = {"preset": "ultrafast", "device": "cpu", "progress": False, "overwrite": True}
 
     def upscale(frames: int) -> int:
         return peak_of(lambda: upscale_video(tmp_path / f"{frames}.mp4", tmp_path / "out.mp4", **arguments))

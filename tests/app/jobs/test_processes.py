@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from seeclear import files
-from seeclear.app.jobs import job
-from seeclear.app.jobs.processes import join_processes
+from seeclear.app.jobs import Handling, Job, LoadedModel, UpscaleSettings, join_processes
+from seeclear.app.jobs.folder import job_folder
+from seeclear.app.progress import Bars
 from seeclear.app.upscale import upscale_folder, upscale_video
 
 HERE = Path(__file__).parent
@@ -61,34 +62,38 @@ def test_two_processes_give_the_same_bytes_as_one(
 
 
 def test_a_helper_takes_what_is_free_and_leaves_the_end_to_the_leader(
-    pipe: Any, short_parts: None, stand_in: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipe: Any, short_parts: None, stand_in: ModuleType, tmp_path: Path
 ) -> None:
     """Side by side in one process: the leader is stopped in the second scene, the helper makes what is left."""
-    from seeclear.app import upscale
-
     video = stand_in.write_video(tmp_path / "in.mp4", stand_in.scenes(8, 4, 6))
     upscale_video(video, tmp_path / "whole.mp4")
-    run = upscale._Run(upscale.UpscaleSettings(), None, restart=False, progress=False)
-    leader = run._make_job(video, tmp_path / "out.mp4", many=False)
-    leader.begin()
-    helper = run._make_job(video, tmp_path / "out.mp4", many=False)
-    helper._leads = False
-    helper.join()
 
-    held = files.Lock(leader.folder / "survey.lock")
-    assert held.acquire() and not helper.run(run._bars)
+    def make_job(leads: bool) -> Job:
+        def load() -> LoadedModel:
+            return LoadedModel.load("seeclear-tiny", torch.device("cpu"), torch.float32)
+
+        return Job(video, tmp_path / "out.mp4", UpscaleSettings(), load, Handling(), leads=leads)
+
+    leader, helper, bars = make_job(True), make_job(False), Bars(False)
+    folder = job_folder(tmp_path / "out.mp4")
+    leader.begin()
+    held = files.Lock(folder / "survey.lock")
+    assert held.acquire() and helper.run(bars) is None
     held.release()
-    (leader.folder / "scene-000000008").mkdir()
-    held = files.Lock(leader.folder / "scene-000000008" / "lock")  # some other process is at the second scene
-    assert held.acquire() and not helper.run(run._bars) and not leader.run(run._bars)
-    assert helper.restored == 14 and leader.restored == 0 and leader.finished_frames() == 14
+    (folder / "scene-000000008").mkdir()
+    held = files.Lock(folder / "scene-000000008" / "lock")  # some other process is at the second scene
+    assert held.acquire() and helper.run(bars) is None and leader.run(bars) is None
+    assert leader.finished_frames() == 14
     held.release()
-    assert helper.run(run._bars) and helper.restored == 18
-    assert job.job_folder(tmp_path / "out.mp4").exists() and not (tmp_path / "out.mp4").exists()
-    helper.close()
-    assert leader.run(run._bars) and leader.restored == 0
-    leader.close()
-    assert helper.run(run._bars)  # the folder is gone: nothing to do
+    helped = helper.run(bars)
+    assert helped is not None and (helped.status, helped.restored_frames) == ("done", 18)
+    assert folder.exists() and not (tmp_path / "out.mp4").exists()
+    late = make_job(False)
+    late.begin()
+    led = leader.run(bars)
+    assert led is not None and (led.status, led.frames, led.restored_frames) == ("done", 18, 0)
+    found = late.run(bars)  # the folder is gone: nothing to do
+    assert found is not None and found.status == "done"
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
@@ -99,4 +104,4 @@ def test_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         runpy.run_module("seeclear", run_name="__main__")
     out, err = capsys.readouterr()
     assert (raised.value.code, out) == (2, "")
-    assert err.startswith("seeclear: error: `tile` must be") and err.count("\n") == 1
+    assert err.startswith("seeclear: error: --tile must be") and err.count("\n") == 1

@@ -1,13 +1,16 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Sizes of the output, and settings as they are typed."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seeclear.app.jobs.settings import UpscaleSettings, output_size, parse_memory, parse_tile
+from seeclear.app.jobs.settings import UpscaleSettings, output_size, parse_fps, parse_memory, parse_tile
+from seeclear.pipelines.settings import RestorationSettings
+from seeclear.video.codecs import EncodeSettings
 
 SIZES = st.integers(1, 70)
 
@@ -77,6 +80,8 @@ def test_scale_beyond_the_model() -> None:
         ({"scale": 2, "width": 100}, "give `scale`, or `width` and `height`, not both"),
         ({"tile": 64, "memory": "4GB"}, "give `tile` or `memory`, not both"),
         ({"memory": "much"}, "`memory` must be a size such as 4GB or 500MB, but was 'much'"),
+        ({"fps": Fraction(-1, 2)}, "`fps` must be above 0, but was -1/2"),
+        ({"tile": 0}, "`tile` is 0; it must be at least 1"),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str) -> None:
@@ -106,7 +111,26 @@ def test_memory_of_another_form(text: str) -> None:
 
 
 def test_tile() -> None:
-    assert (parse_tile("256"), parse_tile("192x320"), parse_tile("0")) == (256, (192, 320), 0)
+    assert (parse_tile("256"), parse_tile("192x320"), parse_tile("0")) == (256, (192, 320), None)
     for text in ("", "x", "1.5", "12x", "-3", "1x2x3"):
         with pytest.raises(ValueError, match="`tile` must be a number of pixels"):
             parse_tile(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fps"), [("25", Fraction(25)), ("29.97", Fraction(2997, 100)), ("30000/1001", Fraction(30000, 1001))]
+)
+def test_fps(text: str, fps: Fraction) -> None:
+    assert parse_fps(text) == fps
+
+
+@pytest.mark.parametrize("text", ["", "fast", "1/0", "nan", "inf", "30 fps"])
+def test_fps_of_another_form(text: str) -> None:
+    with pytest.raises(ValueError, match="`fps` must be a number such as 25 or 30000/1001"):
+        parse_fps(text)
+
+
+def test_settings_are_those_of_restoring_and_of_encoding() -> None:
+    """So that they are handed on whole to pipelines and encoders."""
+    settings = UpscaleSettings(num_inference_steps=2, crf=20)
+    assert isinstance(settings, RestorationSettings) and isinstance(settings, EncodeSettings)

@@ -19,8 +19,11 @@ from typer.testing import CliRunner
 from seeclear import SemanticDistiller, __version__
 from seeclear.app import cli
 from seeclear.app.segment import video as segment
+from seeclear.app.segment.clips import SegmentedClip, segment_clips
+from seeclear.app.segment.drawing import draw_clip
+from seeclear.app.segment.mask_refinement import distill_refined
 from seeclear.app.segment.overlay import OPACITY, colour_of
-from seeclear.app.segment.video import SegmentedClip, draw_clip, segment_clips, segment_video
+from seeclear.app.segment.video import segment_video
 from seeclear.video import VideoReader
 
 HEIGHT, WIDTH = 24, 32
@@ -38,8 +41,8 @@ class SeesColours:
     def __init__(self) -> None:
         self.clips = 0
 
-    def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
-        assert refine and low_res.ndim == 5 and low_res.min() >= -1 and low_res.max() <= 1
+    def __call__(self, low_res: Tensor) -> SimpleNamespace:
+        assert low_res.ndim == 5 and low_res.min() >= -1 and low_res.max() <= 1
         pixels = low_res[0, :, :, ::2, ::2]  # (F, 3, h, w)
         inside = 20 * pixels  # bright in its channel, dark elsewhere
         rest = -20 * pixels.amax(dim=1, keepdim=True)
@@ -57,6 +60,14 @@ class SeesColours:
             clip_tokens=torch.eye(4)[order][None],
             clip_masks=all_masks[None][:, :, order],
         )
+
+
+@pytest.fixture(autouse=True)
+def stand_in_has_its_own_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def distill(distiller: SeesColours | SemanticDistiller, low_res: Tensor) -> SimpleNamespace:
+        return distiller(low_res) if isinstance(distiller, SeesColours) else distill_refined(distiller, low_res)
+
+    monkeypatch.setattr("seeclear.app.segment.clips.distill_refined", distill)
 
 
 def make_frames(num_frames: int) -> np.ndarray:
@@ -100,12 +111,12 @@ def make_folder(path: Path, num_frames: int = 11) -> Path:
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pipeline that is loaded has clips of 5 frames and the stand-in."""
 
-    def load(name: str, device: torch.device, dtype: torch.dtype) -> SimpleNamespace:
+    def load(name: str, device: torch.device, dtype: torch.dtype) -> tuple[SimpleNamespace, Path]:
         if name != "seeclear-tiny":
             raise ValueError(f"`model` is {name!r}, which is\nneither a folder nor a shipped model.")
-        return SimpleNamespace(semantic_distiller=SeesColours(), config=SimpleNamespace(clip_length=5))
+        return SimpleNamespace(semantic_distiller=SeesColours(), config=SimpleNamespace(clip_length=5)), Path()
 
-    monkeypatch.setattr(segment, "load_pipeline", load)
+    monkeypatch.setattr(segment, "load_model", load)
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -157,8 +168,8 @@ def test_what_is_unlike_is_a_new_object() -> None:
     """After a cut, everything is elsewhere; without a shared look the tokens are others as well."""
 
     class Changes(SeesColours):
-        def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
-            output = super().__call__(low_res, refine)
+        def __call__(self, low_res: Tensor) -> SimpleNamespace:
+            output = super().__call__(low_res)
             output.clip_tokens = output.clip_tokens * (1 if self.clips == 1 else -1)
             return output
 
@@ -193,7 +204,7 @@ def test_with_a_real_distiller() -> None:
     assert first.tokens.shape == (3, 4, 16) and second.tokens.shape == (2, 4, 16)
     assert first.clip_masks.shape == (3, 3, HEIGHT, WIDTH) and first.masks.shape == (3, 4, HEIGHT, WIDTH)
     low_res = torch.from_numpy(make_frames(5)[2:]).permute(0, 3, 1, 2)[None].float() / 127.5 - 1
-    expected = distiller(low_res, refine=True)
+    expected = distill_refined(distiller, low_res)
     torch.testing.assert_close(second.clip_tokens, expected.clip_tokens[0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(second.masks, expected.masks[0, 1:], rtol=1e-4, atol=1e-4)
     assert set(second.objects.unique().tolist()) <= {0, *second.identities.tolist()}
@@ -290,14 +301,15 @@ def test_tokens_are_written(model: None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "options", "message"),
     [
-        ("out.png", ["--what", "everything"], "`what` must be one of instances, tokens, but was 'everything'"),
+        ("out.png", ["--what", "everything"], "--what must be one of instances, tokens, but was 'everything'"),
         ("out.png", ["--model", "none"], "neither a folder nor a shipped model"),
-        ("out.png", ["--device", "abacus"], "`device`"),
-        ("out.png", ["--dtype", "fp8"], "`dtype`"),
+        ("out.png", ["--device", "abacus"], "error: --device must be"),
+        ("out.png", ["--dtype", "fp8"], "error: --dtype must be"),
         ("out.txt", [], "out.txt"),
         ("in/f0.png/out.png", [], "f0.png is no folder"),
         ("in", [], "another file than the input"),
         ("out.png", ["--tokens", "found.npz"], "must be .safetensors"),
+        ("out.png", ["-q", "-v"], "give --quiet or --verbose, not both"),
         ("out.png", ["--tokens", "in/f0.png/found.safetensors"], "f0.png is no folder"),
     ],
 )
@@ -315,6 +327,26 @@ def test_bad_arguments_give_one_line(
 def test_no_input(model: None, tmp_path: Path) -> None:
     code, _, err = run(tmp_path / "none.mp4", tmp_path / "out.mp4")
     assert code == 2 and err.count("\n") == 1 and "none.mp4: there is no such file" in err
+
+
+def test_what_is_there_is_not_lost(model: None, tmp_path: Path) -> None:
+    source = make_folder(tmp_path / "in", 3)
+    (tmp_path / "out.png").write_bytes(b"mine")
+    (tmp_path / "t.safetensors").write_bytes(b"mine")
+    tokens = ("--tokens", tmp_path / "t.safetensors")
+    for arguments in ((source, tmp_path / "out.png"), (source, tmp_path / "out.mp4", *tokens)):
+        code, out, err = run(*arguments)
+        assert (code, out) == (2, "") and "is there already; give --overwrite to replace it" in err
+    assert run(source, tmp_path / "out.png", *tokens, "--overwrite", "-q") == (0, "", "")
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (640, 480)
+
+
+def test_a_model_without_a_distiller_sees_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "load_model", lambda *_: (SimpleNamespace(semantic_distiller=None), Path()))
+    code, _, err = run(make_folder(tmp_path / "in", 3), tmp_path / "out.png")
+    assert code == 2 and "--model 'seeclear-tiny' has no Semantic Distiller" in err
+    assert os.listdir(tmp_path) == ["in"]
 
 
 def test_nothing_is_left_of_a_failure(model: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

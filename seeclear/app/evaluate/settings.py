@@ -1,0 +1,70 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""What is measured, and how, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seeclear.app.paths import PathLike
+from seeclear.metrics.evaluation import DEFAULT_METRICS
+from seeclear.shipped import SCALE
+
+DEGRADATIONS = ("BI", "BD")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What is measured, and how.
+
+    Raises:
+        ValueError: a value is out of its range, or two do not go together.
+    """
+
+    models: Sequence[str] = ()
+    """Names of shipped weights, folders or Hub ids, of any of this package's pipelines; with no `predictions` either,
+    the default model."""
+    predictions: Sequence[PathLike] = ()
+    """Folders of finished clips of other systems, each laid out as the originals, by their names."""
+    low_res: PathLike | None = None
+    """A folder of low-resolution clips of the same names; None makes them by `degradation`."""
+    degradation: str = "BI"
+    """"BI" (MATLAB's bicubic) or "BD" (Gaussian blur of sigma 0.4 x scale, every scale-th pixel)."""
+    crf: float | None = None
+    """Make the low resolution an H.264 video (4:2:0, libx264) of this constant rate factor, 0 to 51, as videos in use
+    are; None leaves it as it is."""
+    scale: int = SCALE
+    """Size of the originals over that of the low resolution."""
+    protocol: str = "y"
+    """"vid4", "reds4", "y" or "rgb": channel and border of PSNR and SSIM, see [`seeclear.metrics.protocols`]."""
+    metrics: Sequence[str] = DEFAULT_METRICS
+    """See [`seeclear.metrics.evaluation.METRICS`]."""
+    perceptual_weights: PathLike | None = None
+    """This, `niqe_parameters` and `stride`: see [`seeclear.metrics.evaluation.Evaluator`]."""
+    niqe_parameters: PathLike | None = None
+    stride: int = 1
+    frames: int | None = None
+    """Measure the first so many frames of each clip; None for all."""
+    steps: Sequence[int] = ()
+    """Numbers of denoising steps; empty for each model's default."""
+    samplers: Sequence[str] = ()
+    """Empty for each model's default. With one step all are the same, and only the first is run."""
+    seed: int = 0
+    """Of the noise; the same for every clip."""
+    device: str | None = None
+    """This and `dtype`: as in `upscale_video`."""
+    dtype: str = "auto"
+    json_path: PathLike | None = None
+    """A file to write the report to."""
+    crops: PathLike | None = None
+    """A folder for a picture of each clip: the place where the results differ most, side by side."""
+
+    def __post_init__(self) -> None:
+        if self.degradation not in DEGRADATIONS:
+            raise ValueError(f"`degradation` must be one of {list(DEGRADATIONS)}, but is {self.degradation!r}.")
+        if self.crf is not None and self.low_res is not None:
+            raise ValueError("`crf` is for a low resolution that is made here; with `low_res` it has no meaning.")
+        if self.scale < 1:
+            raise ValueError(f"`scale` must be at least 1, but is {self.scale}.")
+        if self.frames is not None and self.frames < 1:
+            raise ValueError(f"`frames` must be at least 1, but is {self.frames}.")

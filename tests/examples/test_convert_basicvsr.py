@@ -1,0 +1,100 @@
+# Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+"""A checkpoint of BasicVSR's layout becomes a pipeline, and that is trained."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from in_process import logged_losses, run_script
+from PIL import Image
+from torch import nn
+
+from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
+from seeclear.training.loop import one_line_errors
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def script(load_script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """With semantics of the width of the tests' distiller."""
+    module = load_script("examples/convert_basicvsr.py")
+    fits = {"semantic_token_dim": 32, "semantic_feature_dim": 32, "head_dim": 4, "attention_layers": 1}
+    make = SemanticLens.from_basicvsr
+    monkeypatch.setattr(module.SemanticLens, "from_basicvsr", lambda file, **switches: make(file, **fits, **switches))
+    return module
+
+
+@pytest.fixture
+def distiller(small_distiller_config: dict[str, Any], tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    SemanticDistiller(**small_distiller_config).save_pretrained(tmp_path / "distiller")
+    return tmp_path / "distiller"
+
+
+def test_the_folder_holds_the_pipeline_its_card_and_where_the_weights_are_from(
+    script: ModuleType, basicvsr_file: Path, distiller: Path, tmp_path: Path
+) -> None:
+    script.main([str(basicvsr_file), "--output_dir", f"{tmp_path}/lens", "--distiller", str(distiller)])
+    script.main([str(basicvsr_file), "--output_dir", f"{tmp_path}/plain", "--without", *script.MODULES])
+    whole, plain = (SemanticLensPipeline.from_pretrained(tmp_path / name) for name in ("lens", "plain"))
+    assert plain.semantic_distiller is None and whole.semantic_distiller is not None
+    video = torch.rand(3, 3, 18, 25)
+    frames = []
+    for pipe in (whole, plain):
+        pipe.set_progress_bar_config(disable=True)
+        frames.append(pipe(video, scene_detection=False, output_type="pt").frames)
+    torch.testing.assert_close(frames[0], frames[1], rtol=0, atol=1e-5)
+    notice = (tmp_path / "lens" / "NOTICE").read_text()
+    assert "arXiv\n2012.02181" in notice and "Apache License 2.0" in notice and "none of the published ones" in notice
+    card = (tmp_path / "lens" / "README.md").read_text()
+    assert "gps, isee, multi_frame_attention" in card and "{" not in card
+    assert "until they are trained: none" in (tmp_path / "plain" / "README.md").read_text()
+
+
+def test_what_is_there_is_kept(
+    script: ModuleType, basicvsr_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["convert_basicvsr.py"])
+    (tmp_path / "lens").mkdir()
+    for file, output in ((basicvsr_file, "lens"), (tmp_path / "missing.pth", "new")):
+        with pytest.raises(SystemExit) as end, one_line_errors():
+            script.main([str(file), "--output_dir", f"{tmp_path}/{output}"])
+        assert end.value.code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["lens"] and not list((tmp_path / "lens").iterdir())
+
+
+@pytest.mark.parametrize("options", [[], ["--gradient_checkpointing", "--optimizer", "muon", "--channels_last"]])
+def test_training_goes_on_from_it(
+    options: list[str], script: ModuleType, basicvsr_file: Path, distiller: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "clips" / "one").mkdir(parents=True)
+    for i in range(3):
+        frame = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        Image.fromarray(frame).save(tmp_path / "clips" / "one" / f"{i}.png")
+    script.main([str(basicvsr_file), "--output_dir", f"{tmp_path}/lens", "--distiller", str(distiller)])
+    arguments = "--pretrained_model_name_or_path lens --train_data_dir clips --output_dir trained --resolution 32"
+    arguments += " --num_frames 3 --train_batch_size 1 --dataloader_num_workers 0 --max_train_steps 2"
+    arguments += " --lr_warmup_steps 0 --learning_rate 1e-3 --logging_steps 1"
+    run_script(EXAMPLES / "train_semantic_lens.py", *arguments.split(), *options, folder=tmp_path)
+    assert all(np.isfinite(loss) for _, loss, _ in logged_losses(tmp_path / "trained"))
+    before, after = (
+        SemanticLens.from_pretrained(tmp_path / name / "semantic_lens", dtype=torch.float32)
+        for name in ("lens", "trained")
+    )
+    changed = _largest_changes(before, after)
+    assert json.loads((tmp_path / "trained" / "semantic_lens" / "config.json").read_text())["flow"] == "spynet"
+    for part in ("flow_network", "backward_branch.blocks", "forward_branch.gps", "fusion", "upsampler", "attention"):
+        assert max(change for name, change in changed.items() if name.startswith(part)) > 1e-4
+
+
+def _largest_changes(before: nn.Module, after: nn.Module) -> dict[str, float]:
+    trained = after.state_dict()
+    return {name: float((trained[name] - value).abs().max()) for name, value in before.state_dict().items()}
