@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from seeclear.video.tracks import copy_packet
+from seeclear.video.tracks import copy_packet, move
 
 _FIRST, _LAST = 8, 4
 """Packets of each stream."""
@@ -30,9 +30,15 @@ class Samples:
     last: dict[int, list[Packet]] = field(default_factory=dict)
 
     def of(self, index: int) -> Iterator[Packet]:
-        """Copies of the packets of one stream."""
-        for packet in [*self.first.get(index, []), *self.last.get(index, [])]:
-            yield copy_packet(packet)
+        """Copies of the packets of one stream; the last ones as if they followed the first ones at once."""
+        first, last = ([copy_packet(packet) for packet in part.get(index, [])] for part in (self.first, self.last))
+        yield from first
+        if last:
+            ends = [_time(packet) + (packet.duration or 0) for packet in first]
+            gap = _time(last[0]) - max(ends)
+            for packet in last:
+                move(packet, -gap * packet.time_base)
+                yield packet
 
 
 def take_samples(container: InputContainer, upscaled: Stream) -> Samples:
@@ -64,6 +70,11 @@ def take_samples(container: InputContainer, upscaled: Stream) -> Samples:
     except av.FFmpegError:  # the first pass says what is wrong
         pass
     return Samples(dict(first), {index: list(packets) for index, packets in last.items()})
+
+
+def _time(packet: Packet) -> int:
+    """When a packet is shown or, where that is not known, decoded."""
+    return packet.pts if packet.pts is not None else packet.dts or 0
 
 
 def _awaited(stream: Stream) -> bool:

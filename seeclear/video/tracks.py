@@ -131,12 +131,12 @@ class CopiedTrack:
         if self._is_delayed:
             self.delay = max(Fraction(0), -begin)
             return
-        samples = int.from_bytes(bytes(cast(Any, packet.get_sidedata(_SKIPPED)))[:4], "little")
-        rate = cast(Any, self._source).codec_context.sample_rate
-        if rate and abs(begin + Fraction(samples, rate)) < packet.time_base:  # it was rounded, as Matroska does
+        rate = getattr(cast(Any, self._source).codec_context, "sample_rate", 0)
+        exact = -skipped(packet, rate)
+        if exact and abs(begin - exact) < packet.time_base:  # it was rounded, as Matroska does
+            packet.duration = round((packet.duration or 0) * packet.time_base * rate)
+            packet.pts = packet.dts = round(exact * rate)
             packet.time_base = Fraction(1, rate)
-            packet.duration = round((packet.duration or 0) * Fraction(cast(Fraction, self._source.time_base)) * rate)
-            packet.pts = packet.dts = -samples
 
 
 class CoverTrack:
@@ -253,6 +253,13 @@ def move(packet: Packet, seconds: Fraction) -> None:
         moved = round(seconds / packet.time_base)
         packet.pts = None if packet.pts is None else packet.pts + moved
         packet.dts = None if packet.dts is None else packet.dts + moved
+
+
+def skipped(packet: Packet, rate: int) -> Fraction:
+    """Seconds at the beginning of a packet of sound that are not to be played."""
+    if not rate or not packet.has_sidedata(_SKIPPED):
+        return Fraction(0)
+    return Fraction(int.from_bytes(bytes(cast(Any, packet.get_sidedata(_SKIPPED)))[:4], "little"), rate)
 
 
 def copy_packet(packet: Packet, without: str | None = None) -> Packet:
