@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import zero_init
-from .lens_modules import in_parts
+from .blocks import in_parts, zero_init
 from .optical_flow import warp
 
 LEVELS = 6
