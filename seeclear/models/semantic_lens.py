@@ -14,7 +14,7 @@ of width D, P segmentation features. Everything works at low resolution up to th
 """
 
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +38,8 @@ from .lens_modules import (
     sampling_matrix,
 )
 from .optical_flow import clip_flow
-from .propagation import ClipMotion, ClipSemantics, PropagationBranch, propagate
+from .propagation import ClipMotion
+from .semantic_propagation import ClipSemantics, SemanticPropagationBranch
 
 
 @dataclass
@@ -92,7 +93,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
-    _no_split_modules = ["PropagationBranch", "MultiFrameAttention"]
+    _no_split_modules = ["SemanticPropagationBranch", "MultiFrameAttention"]
     _repeated_blocks = ["ConvBlock"]
 
     @register_to_config
@@ -132,12 +133,14 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         if motion_compensation and channels % scale**2:
             raise ValueError(f"`channels` is {channels}; motion compensation needs a multiple of {scale**2}")
 
-        def branch(sources: int, blocks: int) -> PropagationBranch:
-            return PropagationBranch(
+        def branch(sources: int, blocks: int) -> SemanticPropagationBranch:
+            return SemanticPropagationBranch(
                 channels,
                 sources,
                 blocks,
                 hidden_channels,
+                scale if motion_compensation else None,
+                neighbor_channels,
                 ImplicitMaskedAlignment(
                     channels,
                     alignment_heads,
@@ -150,8 +153,6 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
                 else None,
                 GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
                 InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
-                scale if motion_compensation else None,
-                neighbor_channels,
             )
 
         self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
@@ -233,9 +234,9 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
                 shown = F.pad(shown, [self.config.scale * side for side in padding], mode="replicate")
             shown = shown.unflatten(0, (batch_size, num_frames))
             motion = ClipMotion(shown, flow, self.config.scale, self.config.neighbor_channels)
-        along = partial(propagate, num_frames=num_frames, motion=motion, semantics=semantics, run=self._run)
-        behind = along(self.backward_branch, (extracted,), reverse=True)
-        hidden = along(self.forward_branch, (extracted, behind))
+        given: dict[str, Any] = {"semantics": semantics, "run": self._run}
+        behind = self.backward_branch((extracted,), num_frames, motion, reverse=True, **given)  # (B*F, C, H, W)
+        hidden = self.forward_branch((extracted, behind), num_frames, motion, **given)
 
         # 3. all frames together, and up
         if self.attention is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -222,6 +223,42 @@ def test_memory_changes_the_result_and_its_start_is_the_default(condenser: Pixel
     torch.testing.assert_close(start.sample, first.sample)
     assert not torch.allclose(condenser(**inputs, memory=first.memory).sample, first.sample)
     assert condenser(**inputs).memory is None
+
+
+@torch.no_grad()
+def test_the_pyramid_is_what_the_levels_of_the_decoder_give(condenser: PixelCondenser) -> None:
+    inputs, seen = _inputs(), []
+    hooks = [level.register_forward_hook(lambda _, __, out: seen.insert(0, out)) for level in condenser.decoder]
+    output = condenser(**inputs, return_pyramid=True)
+    for hook in hooks:
+        hook.remove()
+    assert [tuple(level.shape) for level in output.pyramid] == [(6, 16, 4, 8), (6, 16, 2, 4), (6, 32, 1, 2)]
+    assert all(torch.equal(level, other) for level, other in zip(output.pyramid, seen, strict=True))
+    sample, memory, pyramid = condenser(**inputs, return_pyramid=True, return_dict=False)
+    assert memory is None and torch.equal(sample, output.sample) and len(pyramid) == 3
+    assert condenser(**inputs).pyramid is None
+
+
+@torch.no_grad()
+def test_a_pooled_pyramid_is_written_as_the_whole_one(condenser: PixelCondenser) -> None:
+    inputs = _inputs()
+    output = condenser(**inputs, update_memory=True, return_pyramid=True)
+    pooled = [F.adaptive_avg_pool2d(level, 4).unflatten(0, (2, 3)).mean(dim=1) for level in output.pyramid]
+    torch.testing.assert_close(condenser.write_memory(None, pooled), output.memory)
+    expected = condenser(**inputs, memory=output.memory, update_memory=True, return_pyramid=True)
+    pooled = [F.adaptive_avg_pool2d(level, 4).unflatten(0, (2, 3)).mean(dim=1) for level in expected.pyramid]
+    torch.testing.assert_close(condenser.write_memory(output.memory.double(), pooled), expected.memory)
+    half = condenser.bfloat16().write_memory(output.memory, pooled)
+    assert half.dtype == torch.bfloat16 and (half - expected.memory).abs().mean() < 0.05
+
+
+def test_memory_that_cannot_be_written_is_refused(
+    condenser: PixelCondenser, small_condenser_config: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"`pyramid` has levels of \[32, 16\] channels; they must be \[16, 16, 32\]"):
+        condenser.write_memory(None, [torch.zeros(1, channels, 4, 4) for channels in (32, 16)])
+    with pytest.raises(ValueError, match="`texture_memory` is off; there is no memory to write to"):
+        PixelCondenser(**small_condenser_config | {"texture_memory": False}).write_memory(None, [])
 
 
 def test_memory_parameters_are_those_of_category(condenser: PixelCondenser) -> None:

@@ -204,10 +204,9 @@ def test_untrained_alignment_finds_where_the_picture_moved(shift: tuple[int, int
     scene = torch.randn(1, 4, 48, 48)
     reference = scene[..., 12:36, 12:36]
     support = scene[..., 12 + shift[0] : 36 + shift[0], 12 + shift[1] : 36 + shift[1]]
-    queries, _ = module.descriptors(reference, None)
-    _, keys = module.descriptors(support, None)
+    descriptors = [module.descriptors(frame, None) for frame in (reference, support)]
     inner = (..., slice(8, 16), slice(8, 16))
-    difference = (module(queries, keys, support)[inner] - reference[inner]).abs().mean()
+    difference = (module(*descriptors, support)[inner] - reference[inner]).abs().mean()
     before = (support[inner] - reference[inner]).abs().mean()
     assert difference < 0.1 if shift == (0, 0) else difference < 0.1 * before
 
@@ -220,8 +219,8 @@ def test_alignment_worked_by_hand() -> None:
     features, support, masks = torch.randn(2, 2, 8, 12), torch.randn(1, 2, 8, 12), torch.rand(2, 4, 6, 3)
     nn.init.normal_(module.position_bias)
     nn.init.constant_(module.mask_weight, 0.7)
-    queries, keys = module.descriptors(features, masks)
-    got = module(queries[:1], keys[1:], support)
+    descriptors = module.descriptors(features, masks)
+    got = module(descriptors[:1], descriptors[1:], support)
 
     patches = F.unfold(features, 2, stride=2).unflatten(2, (4, 6))  # channel, row, column of the pixel in the patch
     patches = patches.unflatten(1, (2, 4)).permute(0, 3, 4, 2, 1).flatten(3)  # (2, 4, 6, p * q * c)
@@ -254,8 +253,8 @@ def test_a_pixel_looks_where_its_instance_is() -> None:
     masks[1, :, :2, 0] = masks[1, :, 2:, 1] = 1  # support: instance 0 is narrower
     support = torch.zeros(1, 1, 8, 16)
     support[..., 4:] = 1
-    queries, keys = module.descriptors(torch.ones(2, 1, 8, 16), masks)
-    aligned = module(queries[:1], keys[1:], support)
+    descriptors = module.descriptors(torch.ones(2, 1, 8, 16), masks)
+    aligned = module(descriptors[:1], descriptors[1:], support)
     assert aligned[..., :8].max() < 1e-3 and aligned[..., 8:].min() > 1 - 1e-3
 
 
@@ -263,13 +262,13 @@ def test_a_compensated_support_stays_as_it_is_until_it_is_learned_how_much_to_ta
     torch.manual_seed(0)
     module = ImplicitMaskedAlignment(4, heads=2, head_dim=8, window_size=4, radius=1, masks=False, compensated=True)
     support = torch.randn(1, 4, 16, 24)
-    queries, keys = module.descriptors(torch.randn(2, 4, 16, 24), None)
-    assert torch.equal(module(queries[:1], keys[1:], support), support)
+    reference, other = module.descriptors(torch.randn(2, 4, 16, 24), None).split(1)
+    assert torch.equal(module(reference, other, support), support)
     nn.init.ones_(module.share)
-    moved = module(queries[:1], keys[1:], support)
+    moved = module(reference, other, support)
     module.share.data[:2] = 0.25
     expected = torch.cat([support[:, :2] + (moved - support)[:, :2] / 4, moved[:, 2:]], dim=1)
-    torch.testing.assert_close(module(queries[:1], keys[1:], support), expected)
+    torch.testing.assert_close(module(reference, other, support), expected)
     assert not torch.allclose(moved, support, atol=0.1)
 
 
