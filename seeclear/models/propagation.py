@@ -179,7 +179,7 @@ class PropagationBranch(nn.Module):
             return found.flatten(3).permute(0, 3, 1, 2)
 
         moved = seen = None
-        if self.scale is not None and neighbor is not None:
+        if self.scale is not None and neighbor is not None and enlarged is not None:
             places = subpixel_places(flow, self.scale)
             if not self.trunk:
                 features_at_hr = F.pixel_shuffle(features, self.scale).float()
@@ -189,6 +189,17 @@ class PropagationBranch(nn.Module):
             moved = warp(features.float(), flow, beyond="zeros")
             moved = moved.to(features.dtype, memory_format=torch.channels_last)
         return moved, seen
+
+
+class BranchFusion(nn.Module):
+    """What two branches made of frames, each (N, C, H, W), to one (N, C, H, W): a linear map and a leaky ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, behind: Tensor, ahead: Tensor) -> Tensor:
+        return F.leaky_relu(self.conv(torch.cat([behind, ahead], dim=1)), LEAKY_SLOPE)
 
 
 class ClipPropagation(nn.Module):
