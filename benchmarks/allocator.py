@@ -14,7 +14,7 @@ def condense(height: int, width: int, keep: bool) -> None:
     """Prints the seconds that one step on a clip of 5 frames takes, after one that is not counted."""
     import torch
 
-    from seeclear.models import build_components
+    from seeclear.pipelines.presets import build_components
     from seeclear.runtime import keep_freed_memory
 
     if keep and not keep_freed_memory():

@@ -45,7 +45,7 @@ def write_video(path: Path, num_frames: int, height: int, width: int) -> None:
 def save_untrained(folder: Path) -> None:
     """A pipeline of small networks with random weights."""
     from seeclear import BlurringResShiftScheduler, PixelCondenser, SeeClearPipeline
-    from seeclear.models import build_components
+    from seeclear.pipelines.presets import build_components
 
     distiller = build_components("tiny")["semantic_distiller"]
     SeeClearPipeline(PixelCondenser(**SMALL_CONDENSER), distiller, BlurringResShiftScheduler()).save_pretrained(folder)

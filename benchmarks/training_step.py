@@ -28,8 +28,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.profiler import profile
 
-from seeclear.models import build_components
-from seeclear.models.presets import LENS_PRESETS, PRESETS, build_lens_components
+from seeclear.models import LENS_PRESETS, PRESETS
+from seeclear.pipelines.presets import build_components, build_lens_components
 from seeclear.runtime import keep_freed_memory
 from seeclear.shipped import SCALE
 from seeclear.training.arguments import build_parser

@@ -78,7 +78,7 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
         trained = SeeClearPipeline.from_pretrained(locate(args.start_from, "start_from"), dtype=torch.float32)
         take_over(components["pixel_condenser"], trained.pixel_condenser)
         use = {name: trained.config[name] for name in ("clip_length", "clip_overlap", "default_num_inference_steps")}
-    scheduler = BlurringResShiftScheduler(**preset["scheduler"])
+    scheduler = BlurringResShiftScheduler()
     return SeeClearPipeline(**components, scheduler=scheduler, **use)
 
 

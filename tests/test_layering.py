@@ -1,5 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Imports point one way: app -> pipelines -> models -> schedulers; video, data and metrics stand apart."""
+"""Imports point one way: app -> pipelines -> models, schedulers; video, data and metrics stand apart."""
 
 import ast
 import sys
@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"shipped", "resize", "video", "files"},
     "metrics": {"resize", "video", "data"},
     "schedulers": {"loading", "shipped"},
-    "models": {"loading", "shipped", "schedulers", "resize"},
+    "models": {"loading", "shipped", "resize"},
     "pipelines": {"loading", "shipped", "runtime", "schedulers", "models", "video", "resize"},
     "training": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
     "app": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,

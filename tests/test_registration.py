@@ -16,7 +16,7 @@ from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES, _get_cu
 import seeclear
 from seeclear import SeeClearPipeline
 from seeclear._registration import register
-from seeclear.models.presets import build_components
+from seeclear.pipelines.presets import build_components
 
 COMPONENTS = {
     "pixel_condenser": ["seeclear", "PixelCondenser"],

@@ -3,7 +3,7 @@ from .category import CaTeGory, CaTeGoryAttention
 from .incam import InCAM
 from .instance_tokens import InstanceEncoderDecoder
 from .pixel_condenser import PixelCondenser, PixelCondenserOutput
-from .presets import LENS_PRESETS, PRESETS, build_components, build_lens_components
+from .presets import LENS_PRESETS, PRESETS
 from .semantic_distiller import SemanticDistiller, SemanticDistillerOutput
 from .semantic_lens import SemanticLens, SemanticLensOutput
 from .size_requirement import SizeRequirement
@@ -22,6 +22,4 @@ __all__ = [
     "SemanticLens",
     "SemanticLensOutput",
     "SizeRequirement",
-    "build_components",
-    "build_lens_components",
 ]

@@ -1,15 +1,9 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""The named sizes of SeeClear (`tiny`, the shipped default, and `base`, the paper's scale) and of Semantic Lens."""
+"""The named sizes of SeeClear (`tiny`, the shipped default, and `base`, the paper's scale) and of Semantic Lens: the
+arguments of their networks.
+"""
 
 from typing import Any
-
-import torch
-
-from seeclear.schedulers import BlurringResShiftScheduler
-
-from .pixel_condenser import PixelCondenser
-from .semantic_distiller import SemanticDistiller
-from .semantic_lens import SemanticLens
 
 
 def _swin(embed_dim: int, depths: list[int], heads: list[int]) -> dict[str, Any]:
@@ -41,7 +35,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "num_tokens": 8,  # of 16 queries, so that the words decide
             "vocabulary": ("person", "animal", "vehicle"),
         },
-        "scheduler": {},
     },
     "base": {
         "pixel_condenser": {
@@ -70,7 +63,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "open_vocabulary": True,
             "working_size": 480 * 832,
         },
-        "scheduler": {},
     },
 }
 
@@ -89,39 +81,3 @@ LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],
     },
 }
-
-
-def _find(preset: str, presets: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """The arguments of the parts of a preset."""
-    if preset not in presets:
-        raise ValueError(f"`preset` is {preset!r}; it must be one of {sorted(presets)}")
-    return presets[preset]
-
-
-def build_components(preset: str) -> dict[str, Any]:
-    """The untrained parts of a [`SeeClearPipeline`] of a named size, by the names of the pipeline's components.
-
-    Raises:
-        ValueError: `preset` is not one of `PRESETS`.
-    """
-    config = _find(preset, PRESETS)
-    with torch.no_grad():
-        return {
-            "pixel_condenser": PixelCondenser(**config["pixel_condenser"]),
-            "semantic_distiller": SemanticDistiller(**config["semantic_distiller"]),
-            "scheduler": BlurringResShiftScheduler(**config["scheduler"]),
-        }
-
-
-def build_lens_components(preset: str) -> dict[str, Any]:
-    """The untrained parts of a [`SemanticLensPipeline`] of a named size, by the names of the pipeline's components.
-
-    Raises:
-        ValueError: `preset` is not one of `LENS_PRESETS`.
-    """
-    config = _find(preset, LENS_PRESETS)
-    with torch.no_grad():
-        return {
-            "semantic_lens": SemanticLens(**config["semantic_lens"]),
-            "semantic_distiller": SemanticDistiller(**config["semantic_distiller"]),
-        }
