@@ -103,7 +103,9 @@ class VideoFile:
     def _rate(self, stream: VideoStream, fps: Fraction | None) -> dict[str, Any]:
         """The fields of the properties that say how many frames there are per second."""
         raw = self._opening.clock == "none"
-        stated = coded_rate(stream) if raw else frame_rate(stream.average_rate, stream.base_rate)
+        stated = (
+            coded_rate(stream) if raw else frame_rate(stream.average_rate, stream.base_rate, 1 / self._stream_base)
+        )
         if stated is not None and fps is not None:
             raise ValueError(
                 f"{self.path}: `fps` is for images and for streams that do not say how many frames they have per "
