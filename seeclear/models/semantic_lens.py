@@ -309,7 +309,9 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         return ClipMotion(shown, flow, scale, self.config.neighbor_channels)
 
     def _find_flow(self, low_res: Tensor) -> Tensor:
-        return clip_flow(low_res) if self.flow_network is None else self._run(self.flow_network, low_res)
+        if self.flow_network is None:
+            return clip_flow(low_res)
+        return self._run(self.flow_network, low_res, self.dtype)
 
     def _reconstruct(self, hidden: Tensor, enlarged: Tensor) -> Tensor:
         """Features of frames (N, C, H, W), which may be filled up, and the frames enlarged -> the HR frames."""
