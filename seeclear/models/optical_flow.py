@@ -25,14 +25,16 @@ _SMALLEST_SIDE = 16
 """Of the pictures that DIS takes."""
 
 
-def warp(frames: Tensor, flow: Tensor) -> Tensor:
-    """`frames` (N, C, h, w) at every place plus the flow (N, 2, h, w) there; beyond the edge it repeats."""
+def warp(frames: Tensor, flow: Tensor, beyond: str = "border") -> Tensor:
+    """`frames` (N, C, h, w) at every place plus the flow (N, 2, h, w) there; beyond the edge it repeats, or with
+    "zeros" there is nothing.
+    """
     height, width = frames.shape[-2:]
     rows = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
     columns = torch.arange(width, device=flow.device, dtype=flow.dtype)
     x, y = (flow[:, 0] + columns + 0.5) * (2 / width) - 1, (flow[:, 1] + rows + 0.5) * (2 / height) - 1
     grid = torch.stack([x, y], dim=-1)
-    return F.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(frames, grid, mode="bilinear", padding_mode=beyond, align_corners=False)
 
 
 @torch.library.custom_op("seeclear::dense_inverse_search", mutates_args=())

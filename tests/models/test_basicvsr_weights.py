@@ -76,11 +76,11 @@ def test_semantic_modules_begin_as_identities(
 def test_what_the_checkpoint_lacks_can_be_chosen_and_what_it_sets_can_not(basicvsr_file: Path) -> None:
     lens = SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, isee=False)
     config = lens.config
-    assert (config.channels, config.backward_blocks, config.forward_blocks) == (16, 2, 2)
+    assert (config.channels, config.backward_blocks, config.forward_blocks) == (32, 2, 2)
     assert (config.image, config.gps, config.isee, config.multi_frame_attention) == (False, True, False, True)
     assert BASICVSR.items() <= config.items()
     with pytest.raises(ValueError, match="`channels` was given; the checkpoint sets it"):
-        SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, channels=16)
+        SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, channels=32)
 
 
 def _edited(weights: dict[str, Tensor], **changes: Tensor | None) -> dict[str, Tensor]:
@@ -99,7 +99,7 @@ def _edited(weights: dict[str, Tensor], **changes: Tensor | None) -> dict[str, T
             {"forward_trunk.main.2.2.conv1.weight": torch.zeros(1)},
             "`forward_trunk.main.2.2.conv1.weight` has no place",
         ),
-        ({"fusion.weight": torch.zeros(16, 32, 3, 3)}, r"`fusion.weight` of .* is \(16, 32, 3, 3\); it must be"),
+        ({"fusion.weight": torch.zeros(32, 64, 3, 3)}, r"`fusion.weight` of .* is \(32, 64, 3, 3\); it must be"),
         ({"spynet.std": torch.ones(1, 3, 1, 1)}, r"`spynet.std` of .* is \[1.0, 1.0, 1.0\]; it must be \[0.229"),
     ],
 )

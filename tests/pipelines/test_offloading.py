@@ -21,10 +21,11 @@ from seeclear import (
     SemanticLens,
     SemanticLensPipeline,
 )
+from seeclear.models.basicvsr_weights import BASICVSR
 from seeclear.pipelines.settings import RestorationSettings
 
 DISTILLER = {"segmenter_config": {"model_type": "mobile", "positions": True}, "num_tokens": 4, "motion": True}
-KINDS = ["tiny", "star", "lens"]
+KINDS = ["tiny", "star", "lens", "trunks"]
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,12 @@ def build(
     def pipeline(kind: str) -> Any:
         torch.manual_seed(0)
         distiller = SemanticDistiller(**DISTILLER).eval()
-        lens = randomize(SemanticLens(**small_lens_config | widths)).eval()
+        trunks = BASICVSR if kind == "trunks" else {}
+        lens = randomize(SemanticLens(**small_lens_config | widths | trunks)).eval()
         moving = {"motion_compensation": True, "propagation_blocks": (0, 1, 1, 0)} if kind == "tiny" else {}
         sizes = widths | {"num_clip_tokens": 16}
         condenser = randomize(PixelCondenser(**small_condenser_config | sizes | moving)).eval()
-        if kind == "lens":
+        if kind in ("lens", "trunks"):
             pipe: Any = SemanticLensPipeline(lens, distiller, clip_length=3)
         else:
             scheduler = BlurringResShiftScheduler(sampler="markov")
