@@ -150,14 +150,6 @@ class VideoProperties:
     """Sentences for a user to read, about what was taken for granted or left out in reading or will be in writing."""
 
     @property
-    def is_mirrored(self) -> bool:
-        """Whether frames are mirrored when they are shown, turned or not."""
-        if self.display_matrix is None:
-            return False
-        a, b, _, c, d, _, _, _, _ = self.display_matrix
-        return a * d < b * c
-
-    @property
     def rotation(self) -> int:
         """Degrees by which frames are turned counter-clockwise when they are shown, rounded: 0, 90, 180, -90, ..."""
         if self.display_matrix is None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from seeclear.video import (
     EncodeSettings,
+    VideoProperties,
     VideoReader,
     check_output,
 )
@@ -220,6 +221,15 @@ def test_mirroring(make_video: MakeVideo, tmp_path: Path, upscale: Any, target: 
     upscale(source, tmp_path / target)
     with VideoReader(tmp_path / target) as reader:
         assert reader.properties.display_matrix == MIRRORED
+
+
+def test_rotation_of_odd_matrices() -> None:
+    values = {"path": None, "kind": "video", "codec": "h264", "width": 2, "height": 2, "pix_fmt": "yuv420p"}
+    values |= {"bit_depth": 8, "has_alpha": False, "is_grey": False, "time_base": 1, "fps": 25}
+    assert VideoProperties(**values, display_matrix=(0,) * 9).rotation == 0
+    half = round(2**16 * 0.5**0.5)
+    turned = VideoProperties(**values, display_matrix=(half, -half, 0, half, half, 0, 0, 0, 1 << 30))
+    assert turned.rotation == 45
 
 
 def test_rotation_of_mkv(make_video: MakeVideo, probe: Probe, tmp_path: Path, upscale: Any) -> None:

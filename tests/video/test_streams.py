@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from seeclear.video import EncodeSettings, VideoReader, assemble, check_output
-from seeclear.video.layouts import layout_of
+from seeclear.video.channel_layouts import layout_of
 from seeclear.video.planning import plan_streams
 from seeclear.video.tracks import CopiedTrack
 
