@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import conv_blocks, in_parts, zero_init
-from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_places, subpixels
+from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_grid, subpixels
 
 Align = Callable[[Tensor, int, int], Tensor]
 """What a state (B, C, H, W), moved from a frame to another one, is made there; the other frame's index, then its."""
@@ -160,10 +160,10 @@ class PropagationBranch(nn.Module):
         """
         scale = self.scale
         assert scale is not None
-        places = subpixel_places(flow, scale)
+        grid = subpixel_grid(flow, scale)
         features_at_hr = F.pixel_shuffle(features, scale).float()
-        moved = sample_subpixels(features_at_hr, places, scale)
-        seen = sample_subpixels(neighbor, places, scale) - enlarged
+        moved = sample_subpixels(features_at_hr, grid, scale)
+        seen = sample_subpixels(neighbor, grid, scale) - enlarged
         both = (x.to(features.dtype, memory_format=torch.contiguous_format) for x in (moved, seen))
         moved, seen = (x.flatten(3).permute(0, 3, 1, 2) for x in both)  # channels last
         return moved, seen
