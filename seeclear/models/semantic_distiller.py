@@ -49,12 +49,13 @@ class SemanticDistillerOutput(BaseOutput):
     """
 
     tokens: Tensor
-    features: Tensor
-    scores: Tensor
-    masks: Tensor | None
-    labels: Tensor
-    clip_tokens: Tensor
-    clip_masks: Tensor | None
+    # accelerate's hooks rebuild outputs from a dictionary as the first field, and all others must have a default then
+    features: Tensor = None  # type: ignore[assignment]
+    scores: Tensor = None  # type: ignore[assignment]
+    masks: Tensor | None = None
+    labels: Tensor = None  # type: ignore[assignment]
+    clip_tokens: Tensor = None  # type: ignore[assignment]
+    clip_masks: Tensor | None = None
 
 
 class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):

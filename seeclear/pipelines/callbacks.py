@@ -35,7 +35,7 @@ class StepCallback:
         self,
         pipeline: object,
         i: int,
-        t: Tensor,
+        t: int,
         latents: Tensor,
         estimate: Tensor,
         step: Callable[[Tensor], tuple[Tensor, Tensor]],
@@ -53,7 +53,7 @@ class StepCallback:
         if self._callback is None:
             return latents, estimate
         values = {"latents": latents, "pred_original_sample": estimate}
-        returned = self._callback(pipeline, i, int(t), {name: values[name] for name in self._names})
+        returned = self._callback(pipeline, i, t, {name: values[name] for name in self._names})
         if not isinstance(returned, dict):
             raise ValueError(
                 f"`callback_on_step_end` returned {returned!r}; it must return a dictionary of tensors to go on with"

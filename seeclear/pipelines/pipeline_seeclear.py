@@ -45,6 +45,7 @@ class _Run:
 
     settings: RestorationSettings
     scheduler: BlurringResShiftScheduler
+    timesteps: list[int]
     prior: ModelMixin | Prior | None
     vocabulary: Tensor | None
     callback: StepCallback
@@ -287,10 +288,10 @@ class SeeClearPipeline(ShippedPipeline):
         condenser, scheduler, clip = self.pixel_condenser, run.scheduler, context.clip
         estimate = y = low_res.narrow(1, clip.first_frame, clip.num_frames)
         known, whole = context.of_tile(tile), tile.weights is None
-        for i, t in enumerate(scheduler.timesteps):
+        for i, t in enumerate(run.timesteps):
             if self.interrupt:
                 return estimate
-            last = i + 1 == len(scheduler.timesteps)
+            last = i + 1 == len(run.timesteps)
             output = condenser(
                 scheduler.scale_model_input(latents, t),
                 t,
@@ -394,14 +395,15 @@ class SeeClearPipeline(ShippedPipeline):
         networks = [self.pixel_condenser, self.semantic_distiller]
         for network in [*networks, prior] if isinstance(prior, SemanticLens) else networks:
             network.to(memory_format=torch.channels_last)
-        self._num_timesteps, self._interrupt = len(scheduler.timesteps), False
+        timesteps = scheduler.timesteps.tolist()  # numbers: no step waits for a device
+        self._num_timesteps, self._interrupt = len(timesteps), False
         flow = SharedFlow(self.pixel_condenser.estimate_flow)
         prior_flow = SharedFlow(prior.estimate_flow) if isinstance(prior, SemanticLens) else None
         noise = VideoNoise([], settings.noise)
-        return _Run(settings, scheduler, prior, words, wrapped, flow, prior_flow, noise)
+        return _Run(settings, scheduler, timesteps, prior, words, wrapped, flow, prior_flow, noise)
 
     def _own_scheduler(self, settings: RestorationSettings) -> BlurringResShiftScheduler:
-        """A scheduler for one call, with its timesteps: on the CPU, so that no step waits for the device."""
+        """A scheduler for one call, with its timesteps."""
         if not isinstance(self.scheduler, BlurringResShiftScheduler):
             raise ValueError(
                 f"`scheduler` is a {type(self.scheduler).__name__}; SeeClear's diffusion process needs a "

@@ -26,8 +26,6 @@ REORDERED = 17
 _DELAY = 3
 """So many places an encoder may leave empty after the first frame, until it gives the frames that it holds back."""
 
-_ROUNDING = Fraction(1, 4000)
-"""Relative error of rates worked out from rounded times; 24 and 24000/1001 differ by four times as much."""
 _NANOSECONDS = Fraction(1, 10**6)
 """Relative error of rates up to 1000 worked out from a step in nanoseconds."""
 
@@ -42,20 +40,28 @@ class Stamps:
     """When it is decoded."""
 
 
-def frame_rate(average: Fraction | None, base: Fraction | None) -> Fraction | None:
+def frame_rate(average: Fraction | None, base: Fraction | None, ticks: Fraction) -> Fraction | None:
     """Frames per second of a stream whose container has time stamps; None if nothing is known.
 
     Args:
-        average: frames over duration, from a header or from the first time stamps.
-        base: the least rate at whose ticks all of the first frames begin, so that no average can be far above it.
+        average: frames over duration, from a header or from the first time stamps, which are rounded to `ticks`.
+        base: the least rate at whose ticks all of the first frames begin.
+        ticks: units of the clock per second, which are taken for frames where nothing else is known (DV, GXF).
     """
     rate = average or base
-    if average is not None and base is not None and (average >= 2 * base or abs(average / base - 1) < _ROUNDING):
-        rate = base
+    if average is not None and base is not None:
+        is_clock = average == ticks and average >= 2 * base
+        is_rounded = not _is_common(average) and abs(1 / average - 1 / base) <= 1 / ticks
+        rate = base if is_clock or is_rounded else average
     if rate is None:
         return None
     television = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)  # Matroska rounds to nanoseconds
     return television if abs(rate / television - 1) < _NANOSECONDS else rate
+
+
+def _is_common(rate: Fraction) -> bool:
+    """Whether a rate is a whole number, or that of television by 1000/1001."""
+    return 1 in (rate.denominator, (rate * Fraction(1001, 1000)).denominator)
 
 
 def clock_of(stamps: Sequence[Stamps], reorders: bool) -> Clock:

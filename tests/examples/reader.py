@@ -22,7 +22,7 @@ from seeclear import (
     SemanticLensPipeline,
 )
 from seeclear.models.mobile_segmenter import MobileBackbone
-from seeclear.pipelines.prior_check import distiller_digest
+from seeclear.pipelines.prior import distiller_digest
 from seeclear.training import backbones
 
 ROOT = Path(__file__).parents[2]

@@ -27,9 +27,7 @@ def script(load_script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyP
     module = load_script("examples/convert_basicvsr.py")
     fits = {"semantic_token_dim": 32, "semantic_feature_dim": 32, "head_dim": 4, "attention_layers": 1}
     make = SemanticLens.from_basicvsr
-    monkeypatch.setattr(
-        module.SemanticLens, "from_basicvsr", lambda file, **switches: make(file, **fits, **switches)
-    )
+    monkeypatch.setattr(module.SemanticLens, "from_basicvsr", lambda file, **switches: make(file, **fits, **switches))
     return module
 
 

@@ -137,7 +137,7 @@ def test_the_largest_preset_is_not_allocated(load_script: Callable[[str], Module
     ("script", "model"),
     [
         ("train_seeclear", "--preset tiny --use_ema"),
-        ("train_seeclear", "--pretrained_model_name_or_path seeclear-tiny --stage joint"),
+        ("train_seeclear", "--pretrained_model_name_or_path seeclear-tiny"),
         ("train_seeclear", "--pretrained_model_name_or_path seeclear-tiny --stage refinement --optimizer muon"),
         ("train_seeclear", "--pretrained_model_name_or_path seeclear-star-tiny --prior semantic-lens-tiny"),
         ("train_semantic_lens", "--preset semantic-lens-tiny --channels_last"),

@@ -19,24 +19,29 @@ NTSC = Fraction(30000, 1001)
 
 
 @pytest.mark.parametrize(
-    ("average", "base", "expected"),
+    ("average", "base", "ticks", "expected"),
     [
-        (Fraction(25), Fraction(25), 25),
-        (Fraction(45), Fraction(60), 45),  # variable
-        (Fraction(45), Fraction(30), 45),  # the first frames, from which the base comes, were slower
-        (Fraction(60000), Fraction(25), 25),  # ticks of the clock, as FFmpeg has them of DV
-        (Fraction(50), Fraction(25), 25),  # fields
-        (None, Fraction(50), 50),
-        (Fraction(24), None, 24),
-        (None, None, None),
-        (Fraction(983, 41), Fraction(24000, 1001), Fraction(24000, 1001)),  # from milliseconds
-        (Fraction(24), Fraction(24000, 1001), 24),
-        (Fraction(19001, 317), Fraction(19001, 317), Fraction(60000, 1001)),  # from nanoseconds
-        (Fraction(1000, 33), Fraction(1000, 33), Fraction(1000, 33)),
+        (Fraction(25), Fraction(25), 12800, 25),
+        (Fraction(25), Fraction(25), 25, 25),
+        (Fraction(45), Fraction(60), 90000, 45),  # variable
+        (Fraction(45), Fraction(30), 90000, 45),  # the first frames, from which the base comes, were slower
+        (Fraction(15), Fraction(1), 90000, 15),
+        (Fraction(60000), Fraction(25), 60000, 25),  # ticks of the clock: DV
+        (Fraction(50), Fraction(25), 50, 25),  # fields: GXF
+        (None, Fraction(50), 1000, 50),
+        (Fraction(24), None, 1000, 24),
+        (None, None, 1000, None),
+        (Fraction(983, 41), Fraction(24000, 1001), 1000, Fraction(24000, 1001)),  # from milliseconds
+        (Fraction(125, 2), Fraction(60000, 1001), 1000, Fraction(60000, 1001)),  # from 16 milliseconds, not 16.7
+        (Fraction(1000, 33), Fraction(30), 1000, 30),
+        (Fraction(2997, 101), Fraction(30), 90000, Fraction(2997, 101)),  # variable
+        (Fraction(24), Fraction(24000, 1001), 1000, 24),
+        (Fraction(19001, 317), Fraction(19001, 317), 1000, Fraction(60000, 1001)),  # from nanoseconds
+        (Fraction(1000, 33), Fraction(1000, 33), 1000, Fraction(1000, 33)),
     ],
 )
-def test_rate(average: Fraction | None, base: Fraction | None, expected: Fraction | None) -> None:
-    assert frame_rate(average, base) == expected
+def test_rate(average: Fraction | None, base: Fraction | None, ticks: int, expected: Fraction | None) -> None:
+    assert frame_rate(average, base, Fraction(ticks)) == expected
 
 
 @pytest.mark.parametrize(

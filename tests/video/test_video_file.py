@@ -39,17 +39,25 @@ def encoded(codec: str, fps: Fraction, count: int = 15, **options: str) -> list[
     return packets + encoder.encode(None)
 
 
-def write(path: Path, codec: str, fps: Fraction, count: int = 15, form: str | None = None, **options: str) -> Path:
+def write(
+    path: Path,
+    codec: str,
+    fps: Fraction,
+    count: int = 15,
+    form: str | None = None,
+    container: dict[str, str] | None = None,
+    **options: str,
+) -> Path:
     """A video of `numbered` frames without sound."""
-    with av.open(str(path), "w", format=form) as container:
-        stream = container.add_stream(codec, rate=fps, options=options)
+    with av.open(str(path), "w", format=form, container_options=container or {}) as output:
+        stream = output.add_stream(codec, rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.bit_rate = 1_000_000 if codec.startswith("mpeg") else 0
         for index, pixels in enumerate(numbered(count)):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = index, 1 / fps
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
     assert path.stat().st_size < 200_000
     return path
 
@@ -127,11 +135,21 @@ def test_rate_of_digital_video(tmp_path: Path, fps: Fraction, size: tuple[int, i
         assert times(reader) == [(0, 1 / fps)]
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.webm", "a.nut"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mkv", {}),
+        ("a.flv", {}),
+        ("a.flv", {"flvflags": "no_metadata"}),
+        ("a.webm", {}),
+        ("a.webm", {"live": "1"}),
+        ("a.nut", {}),
+    ],
+)
 @pytest.mark.parametrize("fps", FIELDS)
-def test_rate_is_not_that_of_rounded_times(tmp_path: Path, name: str, fps: Fraction) -> None:
+def test_rate_is_not_that_of_rounded_times(tmp_path: Path, name: str, options: dict[str, str], fps: Fraction) -> None:
     codec = "libvpx-vp9" if name == "a.webm" else "libx264"
-    with VideoReader(write(tmp_path / name, codec, fps)) as reader:
+    with VideoReader(write(tmp_path / name, codec, fps, container=options)) as reader:
         assert reader.fps == fps
 
 

@@ -306,11 +306,11 @@ def test_tokens_are_written(model: None, tmp_path: Path) -> None:
         ("out.png", ["--device", "abacus"], "error: --device must be"),
         ("out.png", ["--dtype", "fp8"], "error: --dtype must be"),
         ("out.txt", [], "out.txt"),
-        ("none/out.png", [], "there is no folder"),
+        ("in/f0.png/out.png", [], "f0.png is no folder"),
         ("in", [], "another file than the input"),
         ("out.png", ["--tokens", "found.npz"], "must be .safetensors"),
-        ("out.png", ["--tokens", "none/found.safetensors"], "there is no folder"),
         ("out.png", ["-q", "-v"], "give --quiet or --verbose, not both"),
+        ("out.png", ["--tokens", "in/f0.png/found.safetensors"], "f0.png is no folder"),
     ],
 )
 def test_bad_arguments_give_one_line(
