@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import LEAKY_SLOPE, conv_blocks, in_parts, zero_init
-from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_places, subpixels, warp
+from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_grid, subpixels, warp
 
 Align = Callable[[Tensor, int, int], Tensor]
 """What a state (B, C, H, W), moved from a frame to another one, is made there; the other frame's index, then its."""
@@ -180,11 +180,11 @@ class PropagationBranch(nn.Module):
 
         moved = seen = None
         if self.scale is not None and neighbor is not None and enlarged is not None:
-            places = subpixel_places(flow, self.scale)
+            grid = subpixel_grid(flow, self.scale)
             if not self.trunk:
                 features_at_hr = F.pixel_shuffle(features, self.scale).float()
-                moved = as_channels(sample_subpixels(features_at_hr, places, self.scale))
-            seen = as_channels(sample_subpixels(neighbor, places, self.scale) - enlarged)
+                moved = as_channels(sample_subpixels(features_at_hr, grid, self.scale))
+            seen = as_channels(sample_subpixels(neighbor, grid, self.scale) - enlarged)
         if moved is None:
             moved = warp(features.float(), flow, beyond="zeros")
             moved = moved.to(features.dtype, memory_format=torch.channels_last)
