@@ -21,12 +21,13 @@ from pathlib import Path
 import torch
 
 from seeclear import SeeClearPipeline, SemanticDistiller
+from seeclear.app.segment import distill_refined
 from seeclear.data.found_instances import read_static_video
 from seeclear.data.instance_list import TRAINED_SHARE
 from seeclear.data.instances import read_annotated_clip
 from seeclear.models.presets import PRESETS
 from seeclear.runtime import keep_freed_memory
-from seeclear.training.segmentation import segmentation_figures, separation_figures
+from seeclear.training.segmentation import as_they_are, segmentation_figures, separation_figures
 
 
 def load(name: str) -> SemanticDistiller:
@@ -100,9 +101,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         for video in (folders.get("static_cameras", {}) if args.several else [])
         for clip in read_static_video(args.data_root / video, clip_length=5, num_clips=10, since=TRAINED_SHARE)
     ]
+    distill = distill_refined if args.refine else as_they_are
     for name in args.distillers if clips or several else []:
         distiller = load(name)
-        result[name] = segmentation_figures(distiller, clips, args.refine) if clips else {}
+        result[name] = segmentation_figures(distiller, clips, distill) if clips else {}
         result[name] |= separation_figures(distiller, several)
         print(f"| {name} |", " | ".join(f"{key} {value:.3f}" for key, value in result[name].items()), "|")
     if args.condenser is not None:

@@ -22,17 +22,13 @@ from torch import Tensor, nn
 from seeclear.loading import FromShipped
 
 from .instance_tokens import InstanceEncoderDecoder
-from .mask_refinement import refine_masks
 from .moving_objects import MotionHead
-from .optical_flow import clip_flow
 from .pretrained_segmenters import read_segmenter
 from .segmenters import STRIDE, Segmentation, Segmenter, build_segmenter
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _LARGEST_SCALE = 4
-_REFINED_SIZE = 2.0
-"""Refined masks are the mean of those at the working size and at a size of so many times its pixels."""
 _NAMES_SHOWN = 12
 
 
@@ -90,6 +86,9 @@ class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):
         ValueError: `num_tokens` exceeds the number of queries, the vocabulary is empty or names an entry twice, or the
             segmenter is unknown.
     """
+
+    # transformers' query decoders take weights of their layers without calling these
+    _skip_layerwise_casting_patterns = ["transformer_module"]
 
     @register_to_config
     def __init__(
@@ -184,7 +183,6 @@ class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):
         self,
         low_res: Tensor,
         vocabulary_embeddings: Tensor | None = None,
-        refine: bool = False,
         return_dict: bool = True,
         masks: bool = True,
     ) -> SemanticDistillerOutput | tuple[Tensor | None, ...]:
@@ -195,90 +193,70 @@ class SemanticDistiller(FromShipped, ModelMixin, ConfigMixin):
                 dtype of the weights.
             vocabulary_embeddings: F_txt (V, text_dim), of an open vocabulary or of the stored entries wanted
                 (`embed_vocabulary`); all stored entries if None.
-            refine: masks for people to look at: at the size of the frames, larger, steadier and with their edges
-                (`models/mask_refinement.py`), and looked for at two sizes. Nothing else changes; the networks take
-                masks as they are without.
             return_dict: a [`SemanticDistillerOutput`] or a tuple of its fields.
             masks: False gives no masks, and spares what only they need, such as looking for what moves.
 
         Raises:
-            ValueError: a shape that is not as above; `refine` without `masks`.
+            ValueError: a shape that is not as above.
         """
-        if refine and not masks:
-            raise ValueError("`refine` is True and `masks` False; it refines masks")
         segmented = self.segment(low_res)
-        queries = segmented.queries
-
-        # eq. 8, 9: the K queries most similar to the vocabulary
-        similarity = self.similarity(queries, vocabulary_embeddings)
-        best, labels = similarity.max(dim=-1)
-        scores, chosen = best.topk(self.config.num_tokens, dim=-1)  # (B, F, K)
-        tokens = self._tokens(queries, chosen)
-        labels = labels.gather(2, chosen)
-
-        features = self.project_features(segmented)
-        clip_tokens = self.instances(tokens)
+        scores, labels, chosen = self.choose(segmented.queries, vocabulary_embeddings)  # (B, F, K)
+        tokens = self.project_tokens(segmented.queries, chosen)  # (B, F, K, D)
+        features = self.project_features(segmented)  # (B, F, P, h, w)
+        clip_tokens = self.instances(tokens)  # (B, K_c, D)
         of_frames = of_clip = None
         if masks:
-            all_masks = segmented.masks[-1]
-            of_frames = all_masks.gather(2, chosen[..., None, None].expand(-1, -1, -1, *all_masks.shape[-2:]))
-            of_clip = self.clip_masks(clip_tokens, features)
-            pixels, change = features, self.motion_change(features, low_res)
-            if change is not None:
-                pixels = features + change
-                frame_wise, over_time = self.masks_by_motion(tokens, clip_tokens, change)
-                of_frames, of_clip = of_frames + frame_wise, of_clip + over_time
-            if refine:
-                of_frames, of_clip = self._refined(tokens, pixels, of_frames, of_clip, low_res, chosen)
+            change = self.motion_change(features, low_res)
+            of_frames, of_clip = self.token_masks(segmented, chosen, tokens, clip_tokens, features, change)
         fields = (tokens, features, scores, of_frames, labels, clip_tokens, of_clip)
         return SemanticDistillerOutput(*fields) if return_dict else fields
 
-    def _refined(
-        self, tokens: Tensor, pixels: Tensor, masks: Tensor, clip_masks: Tensor, low_res: Tensor, chosen: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """`masks` and `clip_masks`, refined; (B, F, K, H, W) and (B, F, K_c, H, W). `pixels` (B, F, P, h, w) are the
-        features with what motion adds to them, `chosen` (B, F, K) the queries that became tokens.
+    def choose(self, queries: Tensor, vocabulary_embeddings: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """The K queries most similar to the vocabulary, eq. 8 and 9: of the `queries` (B, F, Q, D_q) their scores, the
+        entries that they are most similar to, and which they are, (B, F, K) each, the most similar first.
         """
-        sizes = []  # of each size at which frames are segmented: tokens, pixels and the clip-wise masks
-        if self.segmenter.masks_are_products:
-            sizes.append((tokens, pixels, clip_masks))
-            larger = self.segmenter(self.preprocess(low_res, _REFINED_SIZE))
-            tokens, pixels = self._tokens(larger.queries, chosen), self.project_features(larger)
-            change = self.motion_change(pixels, low_res)
-            pixels = pixels if change is None else pixels + change
-            sizes.append((tokens, pixels, self.follow(tokens, pixels)[1]))
+        best, labels = self.similarity(queries, vocabulary_embeddings).max(dim=-1)  # (B, F, Q)
+        scores, chosen = best.topk(self.config.num_tokens, dim=-1)
+        return scores, labels.gather(2, chosen), chosen
 
-        def frame_wise(i: int, j: int) -> list[Tensor]:
-            if not sizes:
-                return [masks[:, i]] if i == j else []
-            return [
-                torch.einsum("bkd,bdhw->bkhw", self.clip_token_to_pixel(asked[:, i]), pixels[:, j])
-                for asked, pixels, _ in sizes
-            ]
-
-        def clip_wise(_: int, j: int) -> list[Tensor]:
-            return [seen[:, j] for *_, seen in sizes] or [clip_masks[:, j]]
-
-        flow = clip_flow(low_res)
-        return refine_masks(frame_wise, low_res, flow), refine_masks(clip_wise, low_res, flow)
-
-    def _tokens(self, queries: Tensor, chosen: Tensor) -> Tensor:
+    def project_tokens(self, queries: Tensor, chosen: Tensor) -> Tensor:
         """Of the `queries` (B, F, Q, D_q) those `chosen` (B, F, K), projected: (B, F, K, D)."""
         return self.token_projection(queries.gather(2, chosen[..., None].expand(-1, -1, -1, queries.shape[-1])))
+
+    def token_masks(
+        self,
+        segmented: Segmentation,
+        chosen: Tensor,
+        tokens: Tensor,
+        clip_tokens: Tensor,
+        features: Tensor,
+        change: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Mask logits of the frame-wise tokens (B, F, K, h, w) and of the clip-wise ones (B, F, K_c, h, w), of all
+        that [`forward`] has by then; `change` is what [`motion_change`] gives.
+        """
+        masks = segmented.masks[-1]
+        of_frames = masks.gather(2, chosen[..., None, None].expand(-1, -1, -1, *masks.shape[-2:]))
+        of_clip = self.clip_masks(clip_tokens, features)
+        if change is None:
+            return of_frames, of_clip
+        frame_wise, over_time = self.masks_by_motion(tokens, clip_tokens, change)
+        return of_frames + frame_wise, of_clip + over_time
 
     def project_features(self, segmented: Segmentation) -> Tensor:
         """The segmenter's pixel features, projected: P (B, F, P, h, w)."""
         return self.feature_projection(segmented.features.flatten(0, 1)).unflatten(0, segmented.features.shape[:2])
 
-    def segment(self, low_res: Tensor) -> Segmentation:
-        """All the segmenter finds in the LR frames (B, F, 3, H, W) in [-1, 1]: before tokens are chosen and projected.
+    def segment(self, low_res: Tensor, factor: float = 1.0) -> Segmentation:
+        """All the segmenter finds in the LR frames (B, F, 3, H, W) in [-1, 1] at the working size, or at one of
+        `factor` times its pixels: before tokens are chosen and projected.
 
         Raises:
             ValueError: another shape.
         """
         if low_res.ndim != 5 or low_res.shape[2] != 3:
             raise ValueError(f"`low_res` is {tuple(low_res.shape)}; it must be (B, F, 3, H, W)")
-        return self.segmenter(self.preprocess(low_res))
+        return self.segmenter(self.preprocess(low_res, factor))
 
     def follow(self, tokens: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """eq. 14: `tokens` (B, F, K, D) -> clip-wise tokens (B, K_c, D); and with `features` (B, F, P, h, w) their

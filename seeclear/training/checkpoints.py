@@ -9,7 +9,6 @@ checkpoint being written.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from seeclear.files import remove, sync, sync_folder
+from seeclear.files import remove, sync, sync_folder, write_durably
 
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d+)")
 PARTIAL_PREFIX = ".partial-"
@@ -176,9 +175,8 @@ class TrainingLog:
         if path.is_file():
             lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
             kept = [line for line in lines if json.loads(line)["step"] <= step]
-            draft = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
-            draft.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-            os.replace(draft, path)
+            text = "".join(f"{line}\n" for line in kept)
+            write_durably(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
     def write(self, **values: float) -> None:
         """Appends one line."""

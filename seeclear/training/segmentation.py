@@ -5,22 +5,31 @@ each of several objects have a token of its own?
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import Tensor
 
 from seeclear.data.instances import AnnotatedClip
 from seeclear.metrics.segmentation import best_token_iou, enlarge_masks, fixed_token_iou, mask_iou
-from seeclear.models import SemanticDistiller
+from seeclear.models import SemanticDistiller, SemanticDistillerOutput
 from seeclear.models.matching import match
+
+Distill = Callable[[SemanticDistiller, Tensor], SemanticDistillerOutput]
+"""What asks a distiller for the tokens of LR frames (B, F, 3, H, W) in [-1, 1]."""
+
+
+def as_they_are(distiller: SemanticDistiller, low_res: Tensor) -> SemanticDistillerOutput:
+    """With the masks that the networks take."""
+    return distiller(low_res)
 
 
 @torch.no_grad()
 def token_ious(
-    distiller: SemanticDistiller, clip: AnnotatedClip, clip_length: int = 5, refine: bool = False
+    distiller: SemanticDistiller, clip: AnnotatedClip, clip_length: int = 5, distill: Distill = as_they_are
 ) -> tuple[torch.Tensor, ...]:
     """IoU of every token with the clip's object: frame-wise tokens (N, K), and clip-wise tokens (N, K_c) of clips of
-    `clip_length` frames in a row; of masks as they are, or refined.
+    `clip_length` frames in a row; of the masks that `distill` gives.
     """
     frame_wise, clip_wise = [], []
     for start in range(0, len(clip.frames), clip_length):
@@ -28,7 +37,8 @@ def token_ious(
         new = slice(start - first, None)
         low_res = clip.frames[first : first + clip_length].to(distiller.device) / 127.5 - 1
         target = clip.masks[first : first + clip_length, 0].float() > 0.5
-        output = distiller(low_res[None], refine=refine)
+        output = distill(distiller, low_res[None])
+        assert output.masks is not None and output.clip_masks is not None
         size = (target.shape[-2], target.shape[-1])
         frame_wise.append(mask_iou(enlarge_masks(output.masks[0], size).cpu(), target)[new])
         clip_wise.append(mask_iou(enlarge_masks(output.clip_masks[0], size).cpu(), target)[new])
@@ -36,14 +46,14 @@ def token_ious(
 
 
 def segmentation_figures(
-    distiller: SemanticDistiller, clips: Sequence[AnnotatedClip], refine: bool = False
+    distiller: SemanticDistiller, clips: Sequence[AnnotatedClip], distill: Distill = as_they_are
 ) -> dict[str, float]:
     """Mean over clips, and each clip's: `best` with the best frame-wise token of every frame, `clipwise` with the best
-    clip-wise one, `fixed` with the clip-wise token that fits the whole clip best; of masks as they are, or refined.
+    clip-wise one, `fixed` with the clip-wise token that fits the whole clip best; of the masks that `distill` gives.
     """
     figures: dict[str, float] = {}
     for clip in clips:
-        frame_wise, clip_wise = token_ious(distiller, clip, refine=refine)
+        frame_wise, clip_wise = token_ious(distiller, clip, distill=distill)
         figures[f"best_{clip.name}"] = float(best_token_iou(frame_wise))
         figures[f"clipwise_{clip.name}"] = float(best_token_iou(clip_wise))
         figures[f"fixed_{clip.name}"] = float(fixed_token_iou(clip_wise))

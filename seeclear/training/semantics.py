@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seeclear.data import Photo, Source
-from seeclear.files import remove, unwritable
+from seeclear.files import write_durably
 from seeclear.models import PixelCondenser, SemanticDistiller, SemanticLens
 from seeclear.resize import imresize, to_uint8
 from seeclear.shipped import SCALE, locate
@@ -111,18 +111,8 @@ class SemanticsStore:
         Raises:
             ValueError: it cannot be written; nothing half written is left.
         """
-        path = self._file(source, frames)
-        draft = path.with_name(f".{os.getpid()}-{path.name}")  # other processes may write the same frame
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(path, error) from error
-        try:
-            save_file({name: part.contiguous() for name, part in zip(self.names, parts, strict=True)}, draft)
-            os.replace(draft, path)
-        except (OSError, SafetensorError) as error:
-            remove(draft)
-            raise unwritable(path, error) from error
+        tensors = {name: part.contiguous() for name, part in zip(self.names, parts, strict=True)}
+        write_durably(self._file(source, frames), lambda draft: save_file(tensors, draft))
 
 
 class SemanticsCache:

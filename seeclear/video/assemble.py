@@ -10,47 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import cast
 
 import av
-from av.container import OutputContainer
-from av.packet import Packet
-from av.video.stream import VideoStream
 
+from seeclear.files import Draft
 from seeclear.video.codecs import EncodeSettings
 from seeclear.video.copying import SourceStreams
-from seeclear.video.drafts import Draft
-from seeclear.video.encode import PART_TIME_BASE
 from seeclear.video.gif import write_gif
 from seeclear.video.image_metadata import read_metadata
-from seeclear.video.images import is_image
-from seeclear.video.matroska import complete_track
-from seeclear.video.mp4 import set_display_matrix
+from seeclear.video.images import is_image, png_names
+from seeclear.video.muxing import Pictures, write_video, write_what_fits
+from seeclear.video.planning import plan_streams
 from seeclear.video.png import with_chunks
 from seeclear.video.properties import VideoProperties
 from seeclear.video.stills import encode_still, still_format
-from seeclear.video.streams import FORMATS, png_names
-
-# Tags that MP4 has places of its own for; any other one needs the list of free keys, which fewer players read.
-_MP4_TAGS = {
-    *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre", "copyright", "grouping"),
-    *("lyrics", "description", "synopsis", "show", "episode_id", "network", "keywords", "track", "disc", "tmpo"),
-    *("creation_time", "location", "timecode", "encoded_by", "make", "model", "compilation", "media_type"),
-}
-
-
-@dataclass(frozen=True)
-class _Survey:
-    """What a first look at the parts tells."""
-
-    frames: tuple[int, ...]
-    """Frames of each part."""
-    delay: int
-    """By how many packets the order of decoding may run ahead of the order of showing."""
 
 
 def assemble(
@@ -62,19 +37,23 @@ def assemble(
     settings: EncodeSettings | None = None,
     drop_unsupported: bool = False,
     names: Sequence[str] | None = None,
-) -> None:
+) -> list[str]:
     """Joins parts into the output, which appears under its name when it is whole.
 
     Args:
         parts: made by `encode_part` with the same properties and settings, in order.
         times: (time stamp, duration) of every frame in units of `properties.time_base`, the stamps ascending.
         path: of the output; a file there is replaced, a folder must be empty.
-        source: the video file whose sound, subtitles, chapters, attachments and metadata are copied; None or a folder
+        source: the video file whose sound, subtitles, chapters, attachments and metadata go along; None or a folder
             or image gives an output without. Images made from images keep the colours and the EXIF of theirs.
         properties: of the output, from `output_properties`.
         settings: as given to `encode_part`.
         drop_unsupported: leave out sound and subtitles that the output cannot hold, which is an error otherwise.
         names: of the images of a folder, whose endings become .png; None numbers them.
+
+    Returns:
+        Sentences about what could not be written of the source against all expectation, for a user: packets that the
+        container refused, or a stream that it refused at its end.
 
     MP4 and MOV keep every time stamp exactly; Matroska and WebM have milliseconds and no time before 0, so that there
     all streams move together where one begins earlier, as the sound of MP4 does by some hundredths of a second.
@@ -91,18 +70,29 @@ def assemble(
         raise ValueError(f"{path}: the time stamps in `times` must ascend, but do not.")
     with _explained(path):
         if properties.kind == "video":
-            _assemble_video(files, times, path, None if source is None else Path(source), properties, drop_unsupported)
-        elif properties.kind == "gif":
+            return _assemble_video(
+                files,
+                times,
+                path,
+                None if source is None else Path(source),
+                properties,
+                settings or EncodeSettings(),
+                drop_unsupported,
+            )
+        if properties.kind == "gif":
             _assemble_gif(files, times, path, properties)
         else:
             _assemble_images(files, times, path, properties, names, None if source is None else Path(source))
+    return []
 
 
-def assemble_from_zero(part: Path, frames: int, path: Path, source: Path | None, properties: VideoProperties) -> None:
+def assemble_from_zero(
+    part: Path, frames: int, path: Path, source: Path | None, properties: VideoProperties
+) -> list[str]:
     """One part of frames at a constant rate from time 0 on; sound of the source moves by what its frames move."""
     times = [(index, 1) for index in range(frames)]
     with _explained(path):
-        _assemble_video([part], times, path, source, properties, False, from_zero=True)
+        return _assemble_video([part], times, path, source, properties, EncodeSettings(), False, from_zero=True)
 
 
 # Videos
@@ -114,142 +104,40 @@ def _assemble_video(
     path: Path,
     source: Path | None,
     properties: VideoProperties,
+    settings: EncodeSettings,
     drop_unsupported: bool,
     from_zero: bool = False,
-) -> None:
-    survey = _survey(parts, times)
-    suffix = path.suffix.lower()
+) -> list[str]:
+    pictures = Pictures.survey(parts, times)
+    if source is None or not source.is_file() or is_image(source):
+        draft = Draft(path)
+        try:
+            write_video(draft.path, pictures, properties, None)
+            draft.publish()
+        finally:
+            draft.discard()
+        return []
+    plan = plan_streams(source, path, settings.audio)
+    if plan.refused and not drop_unsupported:
+        raise ValueError(plan.refused[0])
+    notes: list[str] = []
     draft = Draft(path)
-    with contextlib.ExitStack() as stack:
-        stack.callback(draft.discard)
-        others: SourceStreams | None = None
-        if source is not None and source.is_file() and not is_image(source):
-            others = stack.enter_context(SourceStreams(source, path, drop_unsupported, from_zero))
-        template = stack.enter_context(av.open(os.path.abspath(parts[0])))
-        output = av.open(
-            os.path.abspath(draft.path),
-            "w",
-            format=FORMATS[suffix],
-            container_options=_container_options(suffix, properties, others.tags if others else {}),
-        )
-        with output:
-            video = _add_video(output, template.streams.video[0], suffix, properties, others)
-            if others is not None:
-                others.add_to(output)
-            shift = others.shift if others is not None else Fraction(0)
-            for packet in _video_packets(parts, times, survey, properties.time_base, shift):
-                if others is not None:
-                    for other in others.until(cast(int, packet.dts) * properties.time_base):
-                        output.mux(other)
-                packet.stream = video
-                output.mux(packet)
-            if others is not None:
-                for other in others.until(None):
-                    output.mux(other)
-        _finish(draft.path, suffix, properties)
+
+    def write(without: Collection[int]) -> None:
+        with SourceStreams(source, plan, without, from_zero) as others:
+            write_video(draft.path, pictures, properties, others)
+            notes[:] = [
+                f"{path}: {count} packets of the stream #{index} of {source} that the file cannot hold are left out."
+                for index, count in sorted(others.refused.items())
+            ]
+
+    try:
+        for index, reason in write_what_fits(write, plan.indices).items():
+            notes.append(f"{path}: the stream #{index} of {source} is left out, it cannot be written ({reason}).")
         draft.publish()
-
-
-def _container_options(suffix: str, properties: VideoProperties, tags: dict[str, str]) -> dict[str, str]:
-    options = {"fflags": "+bitexact"}  # no random numbers, no date
-    if suffix in (".mp4", ".mov"):
-        options["movflags"] = "+faststart"
-        if not {tag.partition("-")[0] for tag in tags} <= _MP4_TAGS:
-            options["movflags"] += "+use_metadata_tags"
-        scale = properties.time_base.denominator
-        if scale < 1 << 31:
-            options["video_track_timescale"] = options["movie_timescale"] = str(scale)
-    return options
-
-
-def _add_video(
-    output: OutputContainer,
-    template: VideoStream,
-    suffix: str,
-    properties: VideoProperties,
-    others: SourceStreams | None,
-) -> VideoStream:
-    video = output.add_stream_from_template(template, opaque=True)
-    video.time_base = properties.time_base
-    if properties.sample_aspect_ratio is not None:
-        video.codec_context.sample_aspect_ratio = properties.sample_aspect_ratio
-    if properties.codec == "hevc" and suffix in (".mp4", ".mov"):
-        video.codec_context.codec_tag = "hvc1"  # the one Apple's players ask for
-    if others is not None:
-        video.metadata.update(others.video_tags)
-        video.disposition = others.video_disposition
-    if properties.has_alpha and properties.codec == "vp9":
-        video.metadata["alpha_mode"] = "1"
-    return video
-
-
-def _finish(path: Path, suffix: str, properties: VideoProperties) -> None:
-    """Adds what PyAV cannot write to the finished file."""
-    if suffix in (".mp4", ".mov"):
-        if properties.display_matrix is not None:
-            set_display_matrix(path, properties.display_matrix)
-        return
-    complete_track(
-        path,
-        sample_aspect_ratio=properties.sample_aspect_ratio,
-        fps=properties.fps,
-        rotation=properties.rotation,
-    )
-
-
-def _survey(parts: Sequence[Path], times: Sequence[tuple[int, int]]) -> _Survey:
-    """Looks through the packets of all parts, and compares them with each other and with the number of frames."""
-    frames: list[int] = []
-    delay = 0
-    extradata: bytes | None = None
-    for part in parts:
-        with av.open(os.path.abspath(part)) as container:
-            stream = container.streams.video[0]
-            if not frames:
-                extradata = stream.codec_context.extradata
-            elif stream.codec_context.extradata != extradata:
-                raise ValueError(f"{part}: the part was coded by other settings than {parts[0]}.")
-            order = [_index(packet) for packet in container.demux(stream) if packet.size]
-        if not order or sorted(order) != list(range(len(order))):
-            raise ValueError(f"{part}: the part is damaged.")
-        delay = max([delay, *(place - index for place, index in enumerate(order))])
-        frames.append(len(order))
-    if sum(frames) != len(times):
-        raise ValueError(f"`times` must have one entry for each of the {sum(frames)} frames, but has {len(times)}.")
-    return _Survey(tuple(frames), delay)
-
-
-def _index(packet: Packet) -> int:
-    """Number of a packet's frame in its part."""
-    if packet.pts is None:
-        return -1
-    return round(packet.pts * packet.time_base / PART_TIME_BASE)
-
-
-def _video_packets(
-    parts: Sequence[Path], times: Sequence[tuple[int, int]], survey: _Survey, base: Fraction, shift: Fraction
-) -> Iterator[Packet]:
-    """The packets of all parts with the time stamps of `times`, `shift` seconds earlier.
-
-    Packet k in the order of decoding is decoded when frame k - delay is shown, which is never after its own time. The
-    first ones, for which there is no such frame, are decoded at even steps before the first.
-    """
-    step = max(1, times[0][1])
-    moved = round(shift / base)
-    place = start = 0
-    for part, frames in zip(parts, survey.frames, strict=True):
-        with av.open(os.path.abspath(part)) as container:
-            for packet in container.demux(video=0):
-                if not packet.size:
-                    continue
-                pts, duration = times[start + _index(packet)]
-                earlier = place - survey.delay
-                dts = times[earlier][0] if earlier >= 0 else times[0][0] + earlier * step
-                packet.time_base = base
-                packet.pts, packet.dts, packet.duration = pts - moved, dts - moved, duration
-                yield packet
-                place += 1
-        start += frames
+    finally:
+        draft.discard()
+    return notes
 
 
 # Images

@@ -126,7 +126,7 @@ def output_kind(path: Path) -> Kind:
         ValueError: an ending that is not one of `OUTPUT_SUFFIXES`.
     """
     suffix = path.suffix.lower()
-    if not suffix or path.is_dir():
+    if not suffix or os.path.isdir(path):  # False for a name that is too long
         return "folder"
     if suffix in VIDEO_SUFFIXES:
         return "video"

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from seeclear.files import Draft
 from seeclear.resize import imresize, to_uint8
 from seeclear.video.codecs import VIDEO_SUFFIXES
-from seeclear.video.drafts import Draft
 from seeclear.video.writer import VideoWriter
 
 # Pixels between the two pictures; even, so that the width stays even.

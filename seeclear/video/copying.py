@@ -1,52 +1,77 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""Everything of a video file but its pictures, copied packet by packet into another one."""
+"""Everything of a video file but its pictures, on its way into another one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.format import Flags
 from av.packet import Packet
-from av.stream import Stream
 
 from seeclear.video.container import open_container, video_stream
-from seeclear.video.streams import plan_of_container
+from seeclear.video.demuxing import SteadyPackets, arbitrary_start, first_time
+from seeclear.video.planning import StreamPlan
+from seeclear.video.samples import Samples, take_samples
+from seeclear.video.tracks import CopiedTrack, Track, move, own_tags
 
-# Of a file and of its streams, what the new one has of its own.
-_OWN_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "alpha_mode", "vendor_id"}
-# What Matroska writers count of a stream; wrong for a new one.
-_STATISTICS = ("bps", "number_of_", "_statistics_")
+# Of the video, what is written anew.
+_VIDEO_TAGS = {"rotate"}
 
 
 class SourceStreams:
-    """All streams of the source but the upscaled one, its tags and chapters."""
+    """The streams of the source that go along, its tags and chapters.
 
-    def __init__(self, source: Path, path: Path, drop_unsupported: bool, from_zero: bool) -> None:
-        self._source, self._path = source, path
-        self._input = open_container(source)
-        try:
-            plan = plan_of_container(self._input, source, path)
-            if plan.refused and not drop_unsupported:
-                raise ValueError(plan.refused[0])
+    Args:
+        source: the video file.
+        plan: what becomes of its streams.
+        without: indices of streams that are left out all the same.
+        from_zero: the first frame is at time 0, wherever the source has it.
+        samples: give only some of the first and last packets.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        plan: StreamPlan,
+        without: Collection[int] = (),
+        from_zero: bool = False,
+        samples: bool = False,
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            self._input = stack.enter_context(open_container(source))
             video = video_stream(self._input, source)
-            self._copied = [self._input.streams[index] for index in plan.copied]
-            self.tags = _tags(self._input.metadata)
+            taken = Samples()
+            if samples or plan.covers:  # packets need their file to be open
+                sampled = stack.enter_context(open_container(source))
+                taken = take_samples(sampled, video_stream(sampled, source))
+            self._files = stack.pop_all()
+        try:
+            tracks = [track for track in plan.tracks(self._input, taken) if track.index not in without]
+            self._tracks: dict[int, Track] = {track.index: track for track in tracks}
+            self.tags = own_tags(self._input.metadata)
             self.video_tags = {
-                name: value for name, value in _tags(video.metadata).items() if name.lower() != "rotate"
+                name: value for name, value in own_tags(video.metadata).items() if name.lower() not in _VIDEO_TAGS
             }
+            code = timecode(self._input)
+            if code is not None and not any(name.lower() == "timecode" for name in self.video_tags):
+                self.video_tags["timecode"] = code
             self.video_disposition: Any = video.disposition.value
-            self.shift = _first_time(self._input, [video]) if from_zero else _arbitrary_start(self._input)
+            self.shift = first_time([video]) if from_zero else arbitrary_start(self._input)
         except BaseException:
             self.close()
             raise
-        self._outputs: dict[int, Stream] = {}
-        self._pending: Any = None
-        self._packets: Iterator[Any] = iter(())
+        self.refused: Counter[int] = Counter()
+        self._packets: Iterator[Packet] = iter(
+            itertools.chain.from_iterable(taken.of(index) for index in self._tracks) if samples else self._demux()
+        )
+        self._pending: Packet | None = None
 
     def __enter__(self) -> SourceStreams:
         return self
@@ -56,80 +81,71 @@ class SourceStreams:
 
     def close(self) -> None:
         """Closes the source."""
-        self._input.close()
+        self._files.close()
 
     def add_to(self, output: OutputContainer) -> None:
         """Adds the streams, tags and chapters to a new file."""
         output.metadata.update(self.tags)
         output.set_chapters(cast(Any, self._chapters()))
-        for stream in self._copied:
-            copy = output.add_stream_from_template(stream)
-            copy.metadata.update(
-                {name: value for name, value in stream.metadata.items() if name.lower() not in _OWN_TAGS}
-            )
-            copy.disposition = cast(Any, stream.disposition.value)
-            self._outputs[stream.index] = copy
-        self._packets = self._demux([stream for stream in self._copied if stream.type != "attachment"])
+        for track in self._tracks.values():
+            track.add_to(output)
 
-    def until(self, time: Fraction | None) -> Iterator[Packet]:
-        """The next packets, up to those that begin at `time` in seconds; all that are left if it is None."""
+    def write(self, output: OutputContainer, time: Fraction | None) -> None:
+        """Writes the next packets, up to those that begin at `time` in seconds; all that are left if it is None.
+
+        A packet that the container refuses is left out, and counted in `refused`.
+        """
         while True:
             packet = self._pending or next(self._packets, None)
             self._pending = packet
-            if packet is None or (time is not None and packet.dts * packet.time_base > time):
+            if packet is None:
+                break
+            when = packet.pts if packet.dts is None else packet.dts
+            if time is not None and when is not None and when * packet.time_base - self.shift > time:
                 return
             self._pending = None
-            packet.stream = self._outputs[packet.stream.index]
-            yield packet
+            move(packet, -self.shift)
+            self._mux(output, self._tracks[packet.stream.index], packet)
+        if time is None:
+            for track in self._tracks.values():
+                self._mux(output, track, None)
 
-    def _demux(self, streams: list[Any]) -> Iterator[Any]:
-        if not streams:
-            return
-        try:
-            packet: Any
-            for packet in self._input.demux(streams):
-                if packet.dts is None:
-                    if packet.pts is None:  # the end of a stream
-                        continue
-                    packet.dts = packet.pts
-                if packet.is_corrupt:
-                    raise ValueError(f"{self._source}: the {packet.stream.type} is cut off or damaged.")
-                moved = round(self.shift / packet.time_base)
-                packet.dts -= moved
-                if packet.pts is not None:
-                    packet.pts -= moved
-                yield packet
-        except av.FFmpegError as error:
-            raise ValueError(f"{self._source}: the sound is cut off or damaged ({error.strerror}).") from error
+    @property
+    def delays(self) -> dict[int, Fraction]:
+        """Seconds at the beginning of each sound that are not to be played, by its number among the sounds."""
+        sounds = [track for track in self._tracks.values() if self._input.streams[track.index].type == "audio"]
+        copied = {number: track for number, track in enumerate(sounds) if isinstance(track, CopiedTrack)}
+        return {number: track.delay for number, track in copied.items() if track.delay}
+
+    def _mux(self, output: OutputContainer, track: Track, packet: Packet | None) -> None:
+        for item in track.packets(packet):
+            try:
+                output.mux(item)
+            except (av.error.InvalidDataError, av.error.ArgumentError):
+                self.refused[track.index] += 1
+
+    def _demux(self) -> Iterator[Packet]:
+        streams = [self._input.streams[index] for index in self._tracks]
+        if streams:
+            try:
+                yield from (packet for packet in SteadyPackets(self._input, streams) if packet.size)
+            except av.FFmpegError:  # the file is cut off; what the pictures need of it was read
+                return
 
     def _chapters(self) -> list[dict[str, Any]]:
+        """Chapters on the clock of the output; what lies before its beginning or ends before it begins is cut."""
         chapters = []
         for chapter in self._input.chapters():
             moved = round(self.shift / Fraction(cast(Fraction, chapter["time_base"])))
-            chapters.append({**chapter, "start": chapter["start"] - moved, "end": chapter["end"] - moved})
+            start = max(0, chapter["start"] - moved)
+            chapters.append({**chapter, "start": start, "end": max(start, chapter["end"] - moved)})
         return chapters
 
 
-def _tags(metadata: dict[str, str]) -> dict[str, str]:
-    """Tags without those that describe the old file's coding."""
-    return {
-        name: value
-        for name, value in metadata.items()
-        if name.lower() not in _OWN_TAGS and not name.lower().startswith(_STATISTICS)
-    }
-
-
-def _arbitrary_start(container: InputContainer) -> Fraction:
-    """Seconds by which a file begins late for no reason: the clock of a broadcast stream starts anywhere."""
-    if not container.format.flags & cast(int, Flags.ts_discont.value):
-        return Fraction(0)
-    return _first_time(container, list(container.streams))
-
-
-def _first_time(container: InputContainer, streams: Sequence[Stream]) -> Fraction:
-    starts = [
-        stream.start_time * Fraction(stream.time_base)
-        for stream in streams
-        if stream.start_time is not None and stream.time_base is not None
-    ]
-    return min(starts, default=Fraction(0))
+def timecode(container: InputContainer) -> str | None:
+    """The time code that a file or one of its streams begins with, None if it has none."""
+    for metadata in (container.metadata, *(stream.metadata for stream in container.streams)):
+        for name, value in metadata.items():
+            if name.lower() == "timecode":
+                return value
+    return None

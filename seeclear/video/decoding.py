@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from seeclear.video.container import is_mp4, open_container, video_stream
+from seeclear.video.demuxing import SteadyPackets
 from seeclear.video.timestamps import REORDERED, Clock, Stamps, clock_of
 
 # Of these, FFmpeg's own decoders drop the alpha, which is coded beside the colour.
@@ -114,7 +115,7 @@ class Opening:
 
 
 def decoded(
-    container: InputContainer, stream: VideoStream, log: PacketLog, check: Callable[[Packet], None] = lambda _: None
+    packets: Iterable[Packet], stream: VideoStream, log: PacketLog, check: Callable[[Packet], None] = lambda _: None
 ) -> Generator[tuple[VideoFrame, int | None], None, None]:
     """The frames of a stream as they are decoded, each with the number of its packet; `check` sees packets before."""
     decode: Callable[[Packet], list[VideoFrame]] = stream.decode
@@ -126,7 +127,7 @@ def decoded(
         def decode(packet: Packet) -> list[VideoFrame]:
             return decoder.decode(packet if packet.size else None)
 
-    for packet in container.demux(stream):
+    for packet in packets:
         if packet.dts is not None and not packet.size:  # AVI: the frame before is repeated
             log.empty_at_end += 1
             continue
@@ -148,7 +149,7 @@ def read_opening(path: Path, container: InputContainer, stream: VideoStream) -> 
     numbers: list[int] = []
     broken = False
     try:
-        for frame, number in decoded(container, stream, log):
+        for frame, number in decoded(SteadyPackets(container, [stream]), stream, log):
             first = frame if first is None else first
             numbers += [] if number is None else [number]
             settled = len(numbers) > 1 and min(log.without_frame, default=numbers[1]) >= numbers[1]

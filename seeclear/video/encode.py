@@ -22,8 +22,8 @@ import numpy as np
 from av.video.stream import VideoStream
 from PIL import Image
 
+from seeclear.files import Draft
 from seeclear.video.codecs import EncodeSettings, encoder_options, encoder_threads
-from seeclear.video.drafts import Draft
 from seeclear.video.pixels import as_floats, make_frame
 from seeclear.video.properties import VideoProperties
 

@@ -222,3 +222,16 @@ def _natural(name: str) -> list[tuple[int, str]]:
     """Sort key by which "frame2" comes before "frame10"."""
     parts = re.split(r"([0-9]+)", name)  # text and numbers in turn
     return [(int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts)] + [(-2, name)]
+
+
+def png_names(names: list[str]) -> list[str]:
+    """Names of images with the ending .png in place of their own.
+
+    Raises:
+        ValueError: two become one.
+    """
+    changed = [f"{Path(name).stem}.png" for name in names]
+    if len(set(changed)) < len(changed):
+        twice = next(name for name in changed if changed.count(name) > 1)
+        raise ValueError(f"`names` must differ without their endings, but two of them would become {twice}.")
+    return changed

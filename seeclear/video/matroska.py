@@ -1,5 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""What PyAV cannot have FFmpeg write into Matroska and WebM: pixel aspect ratio, frame rate and rotation.
+"""What PyAV cannot have FFmpeg write into Matroska and WebM: the shape of pixels, and sound that is not to be played.
+
+Before version 18.1 it does not pass the frame rate on either.
 
 FFmpeg leaves unused space behind the list of contents at the head of its files. The elements missing from the track
 are inserted by moving what lies between that space and the track into it, so that nothing behind moves.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +19,11 @@ from pathlib import Path
 # Element ids of RFC 9559 and RFC 8794.
 _SEGMENT, _SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x18538067, 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 _VOID, _CRC, _TRACKS, _TRACK, _TRACK_TYPE = 0xEC, 0xBF, 0x1654AE6B, 0xAE, 0x83
-_DEFAULT_DURATION, _VIDEO = 0x23E383, 0xE0
+_DEFAULT_DURATION, _CODEC_DELAY = 0x23E383, 0x56AA
+_VIDEO, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0xE0, 0xB0, 0xBA
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
-_PROJECTION, _PROJECTION_TYPE, _PROJECTION_ROLL = 0x7670, 0x7671, 0x7675
+
+_VIDEO_TYPE, _SOUND_TYPE = b"\x01", b"\x02"
 
 _MASTERS = {_SEEK_HEAD, _SEEK, _TRACKS, _TRACK, _VIDEO}
 
@@ -47,23 +52,26 @@ class _Element:
         return _id_bytes(self.id) + _size_bytes(len(data)) + data
 
 
-def complete_track(
+def complete_tracks(
     path: Path,
-    sample_aspect_ratio: Fraction | None = None,
+    ratio: Fraction | None = None,
+    delays: Mapping[int, Fraction] | None = None,
     fps: Fraction | None = None,
-    rotation: int | None = None,
 ) -> None:
-    """Adds to the first video track of a Matroska or WebM file written by FFmpeg.
+    """Adds to the tracks of a Matroska or WebM file written by FFmpeg.
 
     Args:
         path: the file.
-        sample_aspect_ratio: width of a pixel over its height.
-        fps: frames per second, on average where they vary; the time stamps count all the same.
-        rotation: degrees by which frames are turned counter-clockwise when they are shown.
+        ratio: width of a pixel of the first video track over its height.
+        delays: seconds at the beginning of sound that are decoded and not played, by which the time stamps of its
+            packets are late; by the number of the sound among the sounds.
+        fps: frames per second of the first video track, on average where they vary; left alone where there are any.
 
     Raises:
-        ValueError: the file has no video track, or no space is left for what is to be added.
+        ValueError: the file has no such track, or no space is left for what is to be added.
     """
+    if ratio is None and not delays and fps is None:
+        return
     with path.open("r+b") as file:
         head = file.read(1 << 20)
         start = _start_of_segment(head, path)
@@ -80,7 +88,12 @@ def complete_track(
             raise ValueError(f"{path}: not a Matroska file as FFmpeg writes it.")
         contents = _parse(head[elements[0][1] : elements[0][3]])
         tracks = _parse(head[elements[-1][1] : elements[-1][3]])
-        _complete(tracks, path, sample_aspect_ratio, fps, rotation)
+        if ratio is not None:
+            _set_display_size(_find_track(tracks, _VIDEO_TYPE, 0, path), ratio)
+        if fps is not None:
+            _set_duration(_find_track(tracks, _VIDEO_TYPE, 0, path), 1 / fps)
+        for number, delay in (delays or {}).items():
+            _set_codec_delay(_find_track(tracks, _SOUND_TYPE, number, path), delay)
         encoded = tracks.encode()
         before, after = elements[1][3], elements[-1][1]  # what lies between moves forward
         end = elements[-1][3]
@@ -89,7 +102,7 @@ def complete_track(
         listing = contents.encode()
         free = end - elements[0][1] - len(listing) - (after - before) - len(encoded)
         if free < 9:
-            raise ValueError(f"{path}: the head of the file has no space left for the properties of the video.")
+            raise ValueError(f"{path}: the head of the file has no space left for what is to be added.")
         void = _id_bytes(_VOID) + (1 << 56 | free - 9).to_bytes(8, "big") + bytes(free - 9)
         file.seek(elements[0][1])
         file.write(listing + void + head[before:after] + encoded)
@@ -104,26 +117,34 @@ def display_size(width: int, height: int, ratio: Fraction) -> tuple[int, int]:
     return width * ratio.numerator, height * ratio.denominator
 
 
-def _complete(
-    tracks: _Element, path: Path, ratio: Fraction | None, fps: Fraction | None, rotation: int | None
-) -> None:
-    kinds = [(track, track.find(_TRACK_TYPE)) for track in tracks.children if track.id == _TRACK]
-    track = next((track for track, kind in kinds if kind is not None and kind.data[-1:] == b"\x01"), None)
-    video = None if track is None else track.find(_VIDEO)
-    if track is None or video is None:
-        raise ValueError(f"{path}: the file has no video track.")
-    if fps is not None and track.find(_DEFAULT_DURATION) is None:
-        nanoseconds = round(10**9 / fps)
-        track.children.insert(track.children.index(video), _Element(_DEFAULT_DURATION, _number(nanoseconds)))
-    if ratio is not None:
-        width, height = (int.from_bytes(_data(video, element_id), "big") for element_id in (0xB0, 0xBA))
-        shown = display_size(width, height, ratio)
-        video.drop(_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT)
-        video.children += [_Element(_DISPLAY_WIDTH, _number(shown[0])), _Element(_DISPLAY_HEIGHT, _number(shown[1]))]
-    if rotation:
-        video.drop(_PROJECTION)
-        roll = [_Element(_PROJECTION_TYPE, b"\x00"), _Element(_PROJECTION_ROLL, struct.pack(">f", rotation))]
-        video.children.append(_Element(_PROJECTION, children=roll))
+def _find_track(tracks: _Element, kind: bytes, number: int, path: Path) -> _Element:
+    found = []
+    for track in tracks.children:
+        kind_of_track = track.find(_TRACK_TYPE)
+        if kind_of_track is not None and kind_of_track.data[-1:] == kind:
+            found.append(track)
+    if len(found) <= number:
+        raise ValueError(f"{path}: the file has no {'video' if kind == _VIDEO_TYPE else 'sound'} track {number}.")
+    return found[number]
+
+
+def _set_display_size(track: _Element, ratio: Fraction) -> None:
+    video = track.find(_VIDEO)
+    assert video is not None  # it is mandatory
+    width, height = (int.from_bytes(_data(video, element_id), "big") for element_id in (_PIXEL_WIDTH, _PIXEL_HEIGHT))
+    shown = display_size(width, height, ratio)
+    video.drop(_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT)
+    video.children += [_Element(_DISPLAY_WIDTH, _number(shown[0])), _Element(_DISPLAY_HEIGHT, _number(shown[1]))]
+
+
+def _set_duration(track: _Element, duration: Fraction) -> None:
+    if track.find(_DEFAULT_DURATION) is None:
+        track.children.append(_Element(_DEFAULT_DURATION, _number(round(duration * 10**9))))
+
+
+def _set_codec_delay(track: _Element, delay: Fraction) -> None:
+    track.drop(_CODEC_DELAY)
+    track.children.append(_Element(_CODEC_DELAY, _number(round(delay * 10**9))))
 
 
 def _move_entries(contents: _Element, first: int, end: int, growth: int) -> None:
@@ -133,7 +154,8 @@ def _move_entries(contents: _Element, first: int, end: int, growth: int) -> None
         if position is not None:
             value = int.from_bytes(position.data, "big")
             if first <= value < end:
-                position.data = (value - growth).to_bytes(len(position.data), "big")
+                moved = _number(value - growth)
+                position.data = moved.rjust(len(position.data), b"\0")
 
 
 def _data(parent: _Element, element_id: int) -> bytes:

@@ -17,6 +17,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from seeclear.video.flv import open_joined_flv
+
 # FFmpeg's demuxers that open further files, devices or scripts.
 _OPEN_OTHERS = {
     *("hls", "applehttp", "dash", "concat", "imf", "webm_dash_manifest", "sdp", "rtp", "rtsp", "sap", "vobsub", "mlv"),
@@ -77,7 +79,7 @@ def open_container(path: Path, options: dict[str, str] | None = None) -> InputCo
     try:
         # an absolute path, so that a colon in a name is never taken for a protocol
         container = av.open(
-            os.path.abspath(path),
+            open_joined_flv(path) or os.path.abspath(path),
             mode="r",
             format=demuxer,
             metadata_errors="replace",

@@ -77,6 +77,11 @@ class VideoReader:
         self.num_frames = self.properties.num_frames
         self.width, self.height, self.fps = self.properties.width, self.properties.height, self.properties.fps
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for a user about what was found in a video file, once all its frames were read."""
+        return self._source.notes if isinstance(self._source, VideoFile) else []
+
     def __enter__(self) -> VideoReader:
         return self
 

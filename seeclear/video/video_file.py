@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from seeclear.video.completeness import check_complete
 from seeclear.video.container import display_matrix, gif_loop, is_mp4, lost_with_frame
 from seeclear.video.decoding import PacketLog, coded_rate, declared_frames, decoded, read_opening
+from seeclear.video.demuxing import SteadyPackets
 from seeclear.video.image_sequence import DEFAULT_FPS
 from seeclear.video.opening import open_container, video_stream
 from seeclear.video.pixels import describe_format, frame_range, read_pixels
@@ -46,6 +47,7 @@ class VideoFile:
 
     def __init__(self, path: Path, fps: Fraction | None) -> None:
         self.path = path
+        self.notes: list[str] = []  # about what was found, once all frames were read
         check_complete(path)
         with open_container(path) as container:
             stream = video_stream(container, path)
@@ -175,8 +177,9 @@ class VideoFile:
                     raise ValueError(f"{self.path}: the video is cut off or damaged after frame {count}.")
 
             size = (self.properties.width, self.properties.height)
+            steady = SteadyPackets(container, [stream])
             try:
-                for frame, number in decoded(container, stream, log, check):
+                for frame, number in decoded(steady, stream, log, check):
                     if frame.is_corrupt:
                         raise ValueError(f"{self.path}: the video is damaged: a frame cannot be decoded whole.")
                     if (frame.width, frame.height) != size:
@@ -188,6 +191,7 @@ class VideoFile:
                     yield frame, number
             except av.FFmpegError as error:
                 raise self._broken(error) from error
+            self.notes = steady.notes(self.path)
             expected = self.properties.num_frames or 0
             if is_mp4(container):  # one packet is one frame there
                 expected = max(expected, log.packets - len(log.lost_at_start()))

@@ -6,6 +6,7 @@ For time stamps, more than 8 bits, alpha and everything else a source may have, 
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,12 +18,15 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from seeclear.files import Draft
 from seeclear.video.assemble import assemble_from_zero
 from seeclear.video.codecs import VIDEO_SUFFIXES, EncodeSettings, output_properties
-from seeclear.video.drafts import Draft
 from seeclear.video.encode import PartEncoder
+from seeclear.video.images import png_names
+from seeclear.video.planning import plan_streams
 from seeclear.video.properties import VideoProperties
-from seeclear.video.streams import plan_streams, png_names
+
+logger = logging.getLogger(__name__)
 
 W = TypeVar("W", bound="FrameWriter")
 
@@ -131,9 +135,11 @@ class VideoWriter(FrameWriter):
         self._source = None if source is None or Path(source).is_dir() else Path(source)
         self._encoder: PartEncoder | None = None
         if self._source is not None:
-            refused = plan_streams(self._source, path).refused
-            if refused:
-                raise ValueError(refused[0])
+            plan = plan_streams(self._source, path)
+            if plan.refused:
+                raise ValueError(plan.refused[0])
+            for note in plan.notes:
+                logger.warning(note)
         super().__init__(Draft(path))
 
     def _write(self, frame: np.ndarray) -> None:
@@ -146,7 +152,8 @@ class VideoWriter(FrameWriter):
         self._encoder.close()
         properties = self._encoder.properties
         final, part = self._draft.final, self._draft.path
-        assemble_from_zero(part, self.frames_written, final, self._source, properties)
+        for note in assemble_from_zero(part, self.frames_written, final, self._source, properties):
+            logger.warning(note)
 
     def _publish(self) -> None:
         self._draft.discard()  # that was the part

@@ -225,8 +225,6 @@ def test_errors_name_the_argument(distiller: SemanticDistiller, small_distiller_
         distiller.set_vocabulary(["car", "tree"], torch.zeros(2, 7))
     with pytest.raises(ValueError, match="`segmenter_config` has model_type None"):
         SemanticDistiller(**small_distiller_config | {"segmenter_config": {}})
-    with pytest.raises(ValueError, match="`refine` is True and `masks` False"):
-        distiller(_clip(1, 1, 3, 16, 16), refine=True, masks=False)
 
 
 @torch.no_grad()

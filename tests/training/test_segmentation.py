@@ -19,11 +19,11 @@ class Thresholds:
     def __init__(self) -> None:
         self.seen: list[list[int]] = []
 
-    def __call__(self, low_res: Tensor, refine: bool = False) -> SimpleNamespace:
+    def __call__(self, low_res: Tensor, larger: bool = False) -> SimpleNamespace:
         values = (low_res[:, :, :1] + 1) * 127.5
         self.seen.append(values[0, :, 0, 0, 0].round().int().tolist())
         masks = values - torch.tensor([50.0, 100.0, 150.0]).reshape(3, 1, 1)
-        masks = masks + 60 if refine else masks  # larger ones
+        masks = masks + 60 if larger else masks
         return SimpleNamespace(masks=masks, clip_masks=masks.flip(2))
 
 
@@ -82,11 +82,15 @@ def test_figures_of_clips_and_their_means() -> None:
     }
 
 
-def test_refined_masks_are_measured() -> None:
-    """The stand-in's third token covers the object only where it is refined."""
-    frame_wise, clip_wise = token_ious(Thresholds(), clip_of(6), refine=True)
+def test_the_masks_that_are_given_are_measured() -> None:
+    """The stand-in's third token covers the object only where masks are larger."""
+
+    def larger(distiller: Thresholds, low_res: Tensor) -> SimpleNamespace:
+        return distiller(low_res, larger=True)
+
+    frame_wise, clip_wise = token_ious(Thresholds(), clip_of(6), distill=larger)
     assert frame_wise[:, 2].tolist() == clip_wise[:, 0].tolist() == [1.0] * 6
-    assert segmentation_figures(Thresholds(), [clip_of(6)], refine=True)["fixed"] == 1.0
+    assert segmentation_figures(Thresholds(), [clip_of(6)], larger)["fixed"] == 1.0
 
 
 def test_no_token_counts_for_two_instances() -> None:

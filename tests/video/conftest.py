@@ -64,15 +64,18 @@ def write_video(
     attachment: bytes | None = None,
     alpha: bool = False,
     dispositions: Sequence[int] = (),
+    display_matrix: Sequence[int] | None = None,
+    layout: str = "mono",
+    rate: int = 48000,
+    container_format: str | None = None,
 ) -> Path:
     """A video of `gradients` (height, width = `size`) and a sine of the video's length for each sound codec.
 
     Times of subtitles and chapters are in milliseconds; subtitles are mov_text in .mp4 and .mov, else SubRip. With
     `alpha` the left half of each frame is transparent.
     """
-    rate = 48000
     base = time_base or 1 / fps
-    with av.open(str(path), "w", container_options=options or {}) as container:
+    with av.open(str(path), "w", container_format, container_options=options or {}) as container:
         container.metadata.update(metadata or {})
         video = container.add_stream(video_codec, rate=fps, options=codec_options or {})
         video.height, video.width, video.pix_fmt = *size, pixel_format
@@ -81,7 +84,11 @@ def write_video(
             video.codec_context.time_base = time_base
         for name, value in (tags or {}).items():
             setattr(video.codec_context, name, value)
-        sounds = [container.add_stream(codec, rate=rate, layout="mono") for codec in sound_codecs]
+        video.set_display_matrix(display_matrix)
+        needs = {"wmav1": {"bit_rate": 128_000}, "wmav2": {"bit_rate": 128_000}}
+        sounds = [
+            container.add_stream(codec, rate=rate, layout=layout, **needs.get(codec, {})) for codec in sound_codecs
+        ]
         for sound, own in zip(sounds, sound_tags, strict=False):
             sound.metadata.update(own)
         for sound, disposition in zip(sounds, dispositions, strict=False):
@@ -116,7 +123,7 @@ def write_video(
             block = av.AudioFrame.from_ndarray(tone[None], format="flt", layout="mono")
             block.sample_rate, block.pts, block.time_base = rate, 0, Fraction(1, rate)
             fifo = av.AudioFifo()
-            resampler = av.AudioResampler(format=sound.codec_context.format, layout="mono", rate=rate)
+            resampler = av.AudioResampler(format=sound.codec_context.format, layout=layout, rate=rate)
             for converted in resampler.resample(block):
                 fifo.write(converted)
             for part in fifo.read_many(sound.codec_context.frame_size or 1024, partial=True):
@@ -187,6 +194,47 @@ def upscale_file(
 
 def _repeat(pixels: np.ndarray | None, scale: int) -> np.ndarray | None:
     return None if pixels is None else pixels.repeat(scale, 0).repeat(scale, 1)
+
+
+@dataclass
+class Sound:
+    """A sound as it is decoded."""
+
+    codec: str
+    samples: np.ndarray
+    """(samples, channels)"""
+    start: Fraction
+    """Seconds."""
+    rate: int
+
+    @property
+    def seconds(self) -> Fraction:
+        return Fraction(len(self.samples), self.rate)
+
+
+def decode_sounds(path: Path) -> list[Sound]:
+    """Every sound of a file, decoded by PyAV."""
+    sounds = []
+    with av.open(str(path)) as container:
+        count = len(container.streams.audio)
+    for index in range(count):
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[index]
+            parts, start = [], None
+            for frame in container.decode(stream):
+                if start is None and frame.pts is not None:
+                    start = frame.pts * frame.time_base
+                for part in av.AudioResampler(format=frame.format.packed).resample(frame):
+                    parts.append(part.to_ndarray().reshape(-1, part.layout.nb_channels))
+            context = stream.codec_context
+            sounds.append(Sound(context.codec.canonical_name, np.concatenate(parts), start or 0, context.sample_rate))
+    return sounds
+
+
+@pytest.fixture
+def sounds() -> Callable[[Path], list[Sound]]:
+    """`sounds(path)`: see `decode_sounds`."""
+    return decode_sounds
 
 
 def read_file(path: Path) -> list[np.ndarray]:

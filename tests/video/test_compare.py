@@ -61,5 +61,6 @@ def test_nothing_is_left_by_an_error(tmp_path: Path, frames: Frames, name: str) 
 def test_other_endings(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.jpg: .* \.png"):
         CompareWriter(tmp_path / "a.jpg", Fraction(25), 5)
+    (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ValueError, match="cannot be written"):
-        CompareWriter(tmp_path / "absent" / "a.png", Fraction(25), 5)
+        CompareWriter(tmp_path / "file" / "a.png", Fraction(25), 5)

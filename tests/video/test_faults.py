@@ -150,8 +150,9 @@ def test_places_that_cannot_be_written(make_video: MakeVideo, tmp_path: Path) ->
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_bytes(b"keep")
     for name, reason in (
-        ("absent/out.mp4", "there is no folder"),
-        ("file/out.mp4", "there is no folder"),
+        ("file/out.mp4", "file is no folder"),
+        ("file/absent/out.mp4", "file is no folder"),
+        (f"{'a' * 252}.mp4", "a name has 255 bytes at most, but this one has 256"),
         ("folder.mp4", "the folder is not empty"),
         ("full", "the folder is not empty"),
         ("file", "there is a file of that name"),
@@ -161,6 +162,8 @@ def test_places_that_cannot_be_written(make_video: MakeVideo, tmp_path: Path) ->
         with pytest.raises(ValueError, match=f"{name}: .*{reason}"):
             check_output(tmp_path / name, properties)
     assert (tmp_path / "full" / "mine").read_bytes() == b"keep"
+    check_output(tmp_path / "absent" / "deeper" / "out.mp4", properties)  # made when there is something to write
+    assert not (tmp_path / "absent").exists()
 
 
 def test_read_only_folder_and_file(make_video: MakeVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

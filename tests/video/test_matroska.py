@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from seeclear.video.matroska import complete_track, display_size
+from seeclear.video.matroska import complete_tracks, display_size
 from seeclear.video.reader import VideoReader
 
 MakeVideo = Callable[..., Path]
@@ -53,13 +53,12 @@ def test_everything_at_once(make_video: MakeVideo, name: str, making: dict, bite
     before, size = packets(path), path.stat().st_size
     with VideoReader(path) as reader:
         frames = np.stack(list(reader))
-    complete_track(path, sample_aspect_ratio=Fraction(16, 11), fps=Fraction(24000, 1001), rotation=90)
+    complete_tracks(path, Fraction(16, 11), {0: Fraction(1, 8)}, Fraction(24000, 1001))
     assert path.stat().st_size == size
     assert [(stream, checksum) for stream, _, checksum in packets(path)] == [(s, c) for s, _, c in before]
     with VideoReader(path) as reader:
         properties = reader.properties
         np.testing.assert_array_equal(np.stack(list(reader)), frames)
-    assert properties.rotation == 90
     if name == "a.webm" or "video_codec" in making:  # H.264 has a ratio of its own
         assert properties.sample_aspect_ratio == Fraction(16, 11)
     with av.open(str(path)) as container:  # places of chapters and index are still found
@@ -73,24 +72,6 @@ def test_everything_at_once(make_video: MakeVideo, name: str, making: dict, bite
     segment = data.index(b"\x18\x53\x80\x67")
     checksums = checksums_hold(data, segment + 12, len(data))
     assert (checksums > 2) == (name == "a.mkv")
-
-
-def test_nothing_to_add_changes_no_byte(make_video: MakeVideo) -> None:
-    path = make_video("a.webm", video_codec="libvpx-vp9", sound_codecs=(), options={"fflags": "+bitexact"})
-    complete_track(path)
-    first = path.read_bytes()
-    complete_track(path, fps=Fraction(50))  # it has a rate already
-    assert path.read_bytes() == first
-    with VideoReader(path) as reader:
-        assert reader.fps == 25
-
-
-@pytest.mark.parametrize("degrees", [90, 180, -90])
-def test_rotations(make_video: MakeVideo, degrees: int) -> None:
-    path = make_video("a.mkv", sound_codecs=())
-    complete_track(path, rotation=degrees)
-    with VideoReader(path) as reader:
-        assert reader.properties.rotation == degrees
 
 
 @pytest.mark.parametrize(
@@ -111,12 +92,12 @@ def test_display_size_is_exact(size: tuple[int, int], ratio: Fraction, shown: tu
 
 def test_what_is_no_matroska(make_video: MakeVideo, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.mp4: not a Matroska file"):
-        complete_track(make_video("a.mp4"))
+        complete_tracks(make_video("a.mp4"), Fraction(4, 3))
     with av.open(str(tmp_path / "a.mka"), "w", format="matroska") as container:
         sound = container.add_stream("aac", rate=8000, layout="mono")
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         silence.sample_rate = 8000
         container.mux(sound.encode(silence))
         container.mux(sound.encode(None))
-    with pytest.raises(ValueError, match=r"a\.mka: the file has no video track"):
-        complete_track(tmp_path / "a.mka", fps=Fraction(25))
+    with pytest.raises(ValueError, match=r"a\.mka: the file has no video track 0"):
+        complete_tracks(tmp_path / "a.mka", Fraction(4, 3))

@@ -17,7 +17,6 @@ from seeclear.video import (
     VideoReader,
     check_output,
 )
-from seeclear.video.mp4 import set_display_matrix
 
 MakeVideo = Callable[..., Path]
 Probe = Callable[[Path], Any]
@@ -204,8 +203,7 @@ def test_rotation(
     read: Any,
     assert_close: Any,
 ) -> None:
-    source = make_video("in.mp4", sound_codecs=(), num_frames=5)
-    set_display_matrix(source, matrix)
+    source = make_video("in.mp4", sound_codecs=(), num_frames=5, display_matrix=matrix)
     written, _ = upscale(source, tmp_path / target)
     before, after = probe(source), probe(tmp_path / target)
     assert abs(before.rotation) == abs(after.rotation) == abs(rotation)
@@ -216,17 +214,16 @@ def test_rotation(
         assert reader.properties.rotation == rotation
 
 
-def test_mirroring(make_video: MakeVideo, tmp_path: Path, upscale: Any) -> None:
-    source = make_video("in.mp4", sound_codecs=(), num_frames=5)
-    set_display_matrix(source, MIRRORED)
-    upscale(source, tmp_path / "out.mov")
-    with VideoReader(tmp_path / "out.mov") as reader:
+@pytest.mark.parametrize("target", ["out.mp4", "out.mov", "out.mkv", "out.webm"])
+def test_mirroring(make_video: MakeVideo, tmp_path: Path, upscale: Any, target: str) -> None:
+    source = make_video("in.mp4", sound_codecs=(), num_frames=5, display_matrix=MIRRORED)
+    upscale(source, tmp_path / target)
+    with VideoReader(tmp_path / target) as reader:
         assert reader.properties.display_matrix == MIRRORED
 
 
 def test_rotation_of_mkv(make_video: MakeVideo, probe: Probe, tmp_path: Path, upscale: Any) -> None:
-    first = make_video("in.mp4", sound_codecs=(), num_frames=5)
-    set_display_matrix(first, CLOCKWISE)
+    first = make_video("in.mp4", sound_codecs=(), num_frames=5, display_matrix=CLOCKWISE)
     upscale(first, tmp_path / "turned.mkv", scale=1)
     upscale(tmp_path / "turned.mkv", tmp_path / "out.mp4")
     assert probe(tmp_path / "turned.mkv").rotation == probe(tmp_path / "out.mp4").rotation == -90

@@ -148,7 +148,7 @@ def test_video_to_gif_and_images_leaves_the_sound_with_a_note(
     source = make_video("in.mp4")
     with VideoReader(source) as reader:
         notes = check_output(tmp_path / "out.gif", reader.properties)
-        assert any("the audio #1 (aac)" in note and "left out" in note for note in notes)
+        assert any("the sound #1 (aac)" in note and "left out" in note for note in notes)
         with pytest.raises(ValueError, match=r"out\.png: an image holds one frame"):
             check_output(tmp_path / "out.png", reader.properties)
     written, _ = upscale(source, tmp_path / "out.gif")

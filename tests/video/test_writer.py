@@ -147,11 +147,21 @@ def test_video_without_sound_and_folder_as_source(make_video: MakeVideo, frames:
     assert sound_packets(tmp_path / "a.mp4") == sound_packets(tmp_path / "b.mp4") == []
 
 
-def test_sound_that_the_container_cannot_hold(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_sound_that_the_container_cannot_hold(
+    make_video: MakeVideo, frames: Frames, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = make_video("in.mp4")
+    write(tmp_path / "out.webm", frames(7, 24, 32), source=path)
+    assert "out.webm: the sound #1 (aac) of" in caplog.text and "is coded anew (Opus)" in caplog.text
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert [stream.codec_context.codec.canonical_name for stream in container.streams.audio] == ["opus"]
+
+
+def test_subtitles_that_the_container_cannot_hold(make_video: MakeVideo, tmp_path: Path) -> None:
+    path = make_video("in.mkv", subtitles=[(40, 120, "Hello")])
     before = sorted(os.listdir(tmp_path))
-    with pytest.raises(ValueError, match=r"out\.webm: a \.webm file cannot hold the sound .* \(aac\)"):
-        VideoWriter(tmp_path / "out.webm", 25, path)
+    with pytest.raises(ValueError, match=r"out\.mp4: a \.mp4 file cannot hold the subtitles"):
+        VideoWriter(tmp_path / "out.mp4", 25, path)
     assert sorted(os.listdir(tmp_path)) == before
 
 
@@ -216,10 +226,10 @@ def test_closing_twice_and_writing_after(tmp_path: Path, frames: Frames) -> None
 def test_unwritable(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder.mp4").mkdir()
-    for path in (tmp_path / "absent" / "a.mp4", tmp_path / "file" / "a.mp4", tmp_path / "folder.mp4"):
+    for path in (tmp_path / "file" / "a.mp4", tmp_path / "folder.mp4"):
         with pytest.raises(ValueError, match="cannot be written"):
             VideoWriter(path, 25)
-    for path in (tmp_path / "absent" / "frames", tmp_path / "file"):
+    for path in (tmp_path / "file" / "frames", tmp_path / "file"):
         with pytest.raises(ValueError, match="cannot be written"):
             FrameFolderWriter(path)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder.mp4"]

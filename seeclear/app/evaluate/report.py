@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from seeclear.app.paths import PathLike
+from seeclear.files import write_durably
 from seeclear.metrics.evaluation import Evaluator, Figures, aligned_table, mean_figures, metric_title
 from seeclear.version import __version__
 
@@ -118,9 +119,8 @@ def write_report(path: Path, report: dict[str, Any]) -> None:
             return [plain(item) for item in value]
         return "inf" if value == float("inf") else value
 
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(plain(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    text = json.dumps(plain(report), indent=2, allow_nan=False) + "\n"
+    write_durably(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
 
 def _versions() -> dict[str, str]:

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seeclear.files import Lock, remove, unwritable, write_json
+from seeclear.files import Lock, beside, make_private_folder, remove, remove_drafts, target_of, unwritable, write_json
 
 from .manifest import differences
 from .store import ClipStore
@@ -41,7 +41,7 @@ class JobFolder:
         self.path_out = path_out
         self.path = job_folder(path_out)
         self._lock = Lock(self.path / "lock")
-        self._finished = self.path.with_name(f"{self.path.name}-finished")
+        self._finished = beside(target_of(path_out), ".", ".seeclear-finished")
 
     def exists(self) -> bool:
         """Whether the job has begun and is neither finished nor given up."""
@@ -61,9 +61,10 @@ class JobFolder:
         """
         try:
             remove(self._finished)  # of a process that was killed as it cleared up
-            self.path.mkdir(exist_ok=True)
+            make_private_folder(self.path)
             if not self._lock.acquire():
                 raise ValueError(f"{self.path_out}: another process is at work on it.")
+            remove_drafts(self.path)
         except OSError as error:
             raise unwritable(self.path_out, error) from error
         if restart:
@@ -171,4 +172,4 @@ class JobFolder:
 
 def job_folder(path_out: Path) -> Path:
     """Where the job of an output keeps what it has done."""
-    return path_out.with_name(f".{path_out.name}.seeclear")
+    return beside(target_of(path_out), ".", ".seeclear")

@@ -243,6 +243,8 @@ class Job:
             start = time.perf_counter()
             detector = SceneDetector() if self.plan.settings.scene_detection else None
             survey = take_survey(self.reader.frames(), detector, lambda: progress.surveyed(self))
+            for note in self.reader.notes:
+                logger.warning(note)
             logger.info(
                 f"{self.path_in}: {survey.num_frames} frames, scene cuts: {len(survey.scenes) - 1}, read in "
                 f"{time.perf_counter() - start:.1f} s."
@@ -315,7 +317,7 @@ class Job:
         whole = self._folder.path / "output" / self.path_out.name
         remove(whole.parent)
         whole.parent.mkdir()
-        assemble(
+        notes = assemble(
             parts,
             survey.times,
             whole,
@@ -325,6 +327,8 @@ class Job:
             drop_unsupported=self.plan.drop_unsupported,
             names=self.reader.names,
         )
+        for note in notes:
+            logger.warning(note)
         if self.compare is not None:
             write_comparison(self.compare, self.reader, whole, survey.num_frames, self._manifest)
         publish(whole, self.path_out, self._manifest, survey.num_frames, self._handling.overwrite)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seeclear.files import sync, sync_folder, unwritable, write_json
+from seeclear import files
+from seeclear.files import beside, sync, target_of, unwritable, write_json
 from seeclear.video.images import IMAGE_SUFFIXES
 
 from .manifest import differences, identify
@@ -19,7 +20,7 @@ FOLDER = ".seeclear"
 
 def record_path(output: Path) -> Path:
     """Where the record of an output lies."""
-    return output.parent / FOLDER / f"{output.name}.json"
+    return beside(output.parent / FOLDER / output.name, suffix=".json")
 
 
 def write_record(output: Path, whole: Path, manifest: Mapping[str, Any], num_frames: int) -> None:
@@ -81,9 +82,8 @@ def publish(whole: Path, output: Path, manifest: Mapping[str, Any], num_frames: 
         sync(whole)
         write_record(output, whole, manifest, num_frames)
         if output.is_dir() and is_there(output):
-            os.replace(output, whole.with_name("replaced"))
-        os.replace(whole, output)
-        sync_folder(output.parent)
+            os.replace(target_of(output), whole.with_name("replaced"))
+        files.publish(whole, output)
     except OSError as error:
         raise unwritable(output, error) from error
 

@@ -3,6 +3,7 @@
 
 from .clips import segment_clips
 from .drawing import draw_clip
+from .mask_refinement import distill_refined
 from .video import SegmentResult, segment_video
 
-__all__ = ["SegmentResult", "draw_clip", "segment_clips", "segment_video"]
+__all__ = ["SegmentResult", "distill_refined", "draw_clip", "segment_clips", "segment_video"]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seeclear.models import SemanticDistiller
 
+from .mask_refinement import distill_refined
 from .tracking import IdentityTracker, choose_instances
 
 THRESHOLD = 0.7
@@ -65,7 +66,8 @@ def segment_clips(
     for start, clip, num_new in _clips(frames, clip_length):
         pixels = torch.from_numpy(np.stack(clip)).permute(0, 3, 1, 2)
         low_res = pixels.to(distiller.device) / 127.5 - 1
-        output = distiller(low_res[None], refine=True)
+        output = distill_refined(distiller, low_res[None])
+        assert output.masks is not None and output.clip_masks is not None
         tokens, scores, masks = (value[0].float().cpu() for value in (output.tokens, output.scores, output.masks))
         clip_tokens, clip_masks = (value[0].float().cpu() for value in (output.clip_tokens, output.clip_masks))
         identities = tracker(start, clip_tokens, clip_masks > 0)

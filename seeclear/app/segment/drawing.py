@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from seeclear.files import Draft
 from seeclear.metrics.segmentation import enlarge_masks
-from seeclear.video.drafts import Draft
 
 from .clips import SegmentedClip
 from .overlay import draw_objects, draw_partition, enlarge

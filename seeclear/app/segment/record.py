@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from seeclear.files import Draft
 from seeclear.version import __version__
-from seeclear.video.drafts import Draft
 
 from .clips import SegmentedClip
 

@@ -227,7 +227,7 @@ def test_a_full_disk_keeps_what_is_finished(
         upscale_video(video, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
     assert ("the same command goes on" in str(raised.value)) == (tmp_path / ".out.mp4.seeclear").exists() == (call > 3)
-    assert not list(tmp_path.rglob("draft-*"))
+    assert not list(tmp_path.rglob("*.part*"))
     upscale_video(video, tmp_path / "out.mp4")
     assert digest(tmp_path / "out.mp4") == digest(tmp_path / "whole.mp4")
 

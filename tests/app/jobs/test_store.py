@@ -12,6 +12,7 @@ import torch
 from seeclear.app.jobs.source import FrameSource
 from seeclear.app.jobs.store import ClipStore, to_levels
 from seeclear.app.jobs.survey import PART_LENGTH, Scene, Survey, take_survey, to_tensor
+from seeclear.files import Draft
 from seeclear.pipelines.streaming import StreamState
 from seeclear.video.pixels import as_floats
 
@@ -67,8 +68,8 @@ def test_frames_without_their_state_do_not_count(tmp_path: Path) -> None:
 
 def test_drafts_are_no_clips(tmp_path: Path) -> None:
     store = ClipStore(tmp_path)
-    (tmp_path / "draft-clip-000000000-000000004.npy").write_bytes(b"half")
-    assert store.clips() == []
+    draft = Draft(tmp_path / "clip-000000000-000000004.npy")
+    assert draft.path.parent == tmp_path and store.clips() == []
 
 
 def test_parts_of_a_scene() -> None:

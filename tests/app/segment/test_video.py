@@ -21,6 +21,7 @@ from seeclear.app import cli
 from seeclear.app.segment import video as segment
 from seeclear.app.segment.clips import SegmentedClip, segment_clips
 from seeclear.app.segment.drawing import draw_clip
+from seeclear.app.segment.mask_refinement import distill_refined
 from seeclear.app.segment.overlay import OPACITY, colour_of
 from seeclear.app.segment.video import segment_video
 from seeclear.video import VideoReader
@@ -40,8 +41,8 @@ class SeesColours:
     def __init__(self) -> None:
         self.clips = 0
 
-    def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
-        assert refine and low_res.ndim == 5 and low_res.min() >= -1 and low_res.max() <= 1
+    def __call__(self, low_res: Tensor) -> SimpleNamespace:
+        assert low_res.ndim == 5 and low_res.min() >= -1 and low_res.max() <= 1
         pixels = low_res[0, :, :, ::2, ::2]  # (F, 3, h, w)
         inside = 20 * pixels  # bright in its channel, dark elsewhere
         rest = -20 * pixels.amax(dim=1, keepdim=True)
@@ -59,6 +60,14 @@ class SeesColours:
             clip_tokens=torch.eye(4)[order][None],
             clip_masks=all_masks[None][:, :, order],
         )
+
+
+@pytest.fixture(autouse=True)
+def stand_in_has_its_own_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def distill(distiller: SeesColours | SemanticDistiller, low_res: Tensor) -> SimpleNamespace:
+        return distiller(low_res) if isinstance(distiller, SeesColours) else distill_refined(distiller, low_res)
+
+    monkeypatch.setattr("seeclear.app.segment.clips.distill_refined", distill)
 
 
 def make_frames(num_frames: int) -> np.ndarray:
@@ -159,8 +168,8 @@ def test_what_is_unlike_is_a_new_object() -> None:
     """After a cut, everything is elsewhere; without a shared look the tokens are others as well."""
 
     class Changes(SeesColours):
-        def __call__(self, low_res: Tensor, refine: bool) -> SimpleNamespace:
-            output = super().__call__(low_res, refine)
+        def __call__(self, low_res: Tensor) -> SimpleNamespace:
+            output = super().__call__(low_res)
             output.clip_tokens = output.clip_tokens * (1 if self.clips == 1 else -1)
             return output
 
@@ -195,7 +204,7 @@ def test_with_a_real_distiller() -> None:
     assert first.tokens.shape == (3, 4, 16) and second.tokens.shape == (2, 4, 16)
     assert first.clip_masks.shape == (3, 3, HEIGHT, WIDTH) and first.masks.shape == (3, 4, HEIGHT, WIDTH)
     low_res = torch.from_numpy(make_frames(5)[2:]).permute(0, 3, 1, 2)[None].float() / 127.5 - 1
-    expected = distiller(low_res, refine=True)
+    expected = distill_refined(distiller, low_res)
     torch.testing.assert_close(second.clip_tokens, expected.clip_tokens[0], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(second.masks, expected.masks[0, 1:], rtol=1e-4, atol=1e-4)
     assert set(second.objects.unique().tolist()) <= {0, *second.identities.tolist()}
@@ -297,11 +306,11 @@ def test_tokens_are_written(model: None, tmp_path: Path) -> None:
         ("out.png", ["--device", "abacus"], "error: --device must be"),
         ("out.png", ["--dtype", "fp8"], "error: --dtype must be"),
         ("out.txt", [], "out.txt"),
-        ("none/out.png", [], "there is no folder"),
+        ("in/f0.png/out.png", [], "f0.png is no folder"),
         ("in", [], "another file than the input"),
         ("out.png", ["--tokens", "found.npz"], "must be .safetensors"),
-        ("out.png", ["--tokens", "none/found.safetensors"], "there is no folder"),
         ("out.png", ["-q", "-v"], "give --quiet or --verbose, not both"),
+        ("out.png", ["--tokens", "in/f0.png/found.safetensors"], "f0.png is no folder"),
     ],
 )
 def test_bad_arguments_give_one_line(

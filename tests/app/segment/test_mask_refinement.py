@@ -4,8 +4,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from seeclear.app.segment.mask_refinement import distill_refined, guided_filter, refine_masks
 from seeclear.models import SemanticDistiller
-from seeclear.models.mask_refinement import guided_filter, refine_masks
 from seeclear.models.optical_flow import clip_flow
 
 
@@ -59,13 +59,13 @@ def test_masks_become_steady_and_get_the_frames_edges() -> None:
 
 
 @torch.no_grad()
-def test_the_distiller_refines_masks_only(small_distiller_config: dict[str, Any]) -> None:
+def test_masks_alone_are_refined(small_distiller_config: dict[str, Any]) -> None:
     torch.manual_seed(0)
     for config in (small_distiller_config, {"segmenter_config": {"model_type": "mobile"}, "motion": True}):
         distiller = SemanticDistiller(**config).eval()
         clip, _ = moving_square()
         for dtype in (torch.float32, torch.bfloat16):
-            plain, refined = (distiller.to(dtype)(clip, refine=refine) for refine in (False, True))
+            plain, refined = distiller.to(dtype)(clip), distill_refined(distiller, clip)
             for name in ("tokens", "features", "scores", "labels", "clip_tokens"):
                 assert torch.equal(plain[name], refined[name])
             assert refined.masks.shape == (*plain.masks.shape[:3], 48, 64)

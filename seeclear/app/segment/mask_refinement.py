@@ -12,12 +12,58 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .optical_flow import flow_to_neighbor, warp
+from seeclear.models import SemanticDistiller, SemanticDistillerOutput
+from seeclear.models.optical_flow import clip_flow, flow_to_neighbor, warp
 
+_SIZES = (1.0, 2.0)
+"""Masks are the mean of those at sizes of so many times the pixels of the distiller's working size."""
 _REACH = 2
 _RADIUS = 2
 _SMOOTHNESS = 1e-3
 _THRESHOLD = 0.3
+
+
+@torch.no_grad()
+def distill_refined(distiller: SemanticDistiller, low_res: Tensor) -> SemanticDistillerOutput:
+    """What a distiller gives of one clip, with refined masks: at the size of the frames, larger, steadier and with
+    their edges. All else is the same; the networks take masks as they are without.
+
+    Where masks are the products of tokens and pixel features, they are looked for at two sizes.
+
+    Args:
+        distiller: in evaluation mode.
+        low_res: LR frames (B, F, 3, H, W) in [-1, 1].
+    """
+    segmented = distiller.segment(low_res)
+    scores, labels, chosen = distiller.choose(segmented.queries)
+    tokens, features = distiller.project_tokens(segmented.queries, chosen), distiller.project_features(segmented)
+    clip_tokens, change = distiller.instances(tokens), distiller.motion_change(features, low_res)
+    masks, clip_masks = distiller.token_masks(segmented, chosen, tokens, clip_tokens, features, change)
+    readings = []  # at each size: tokens (B, F, K, P), pixels (B, F, P, h, w) and clip-wise masks (B, F, K_c, h, w)
+    if distiller.segmenter.masks_are_products:
+        readings.append((tokens, features if change is None else features + change, clip_masks))
+        for factor in _SIZES[1:]:
+            larger = distiller.segment(low_res, factor)
+            pixels = distiller.project_features(larger)
+            larger_change = distiller.motion_change(pixels, low_res)
+            pixels = pixels if larger_change is None else pixels + larger_change
+            their_tokens = distiller.project_tokens(larger.queries, chosen)
+            readings.append((their_tokens, pixels, distiller.follow(their_tokens, pixels)[1]))
+
+    def frame_wise(i: int, j: int) -> list[Tensor]:
+        if not readings:
+            return [masks[:, i]] if i == j else []
+        return [
+            torch.einsum("bkd,bdhw->bkhw", distiller.clip_token_to_pixel(asked[:, i]), pixels[:, j])
+            for asked, pixels, _ in readings
+        ]
+
+    def clip_wise(_: int, j: int) -> list[Tensor]:
+        return [seen[:, j] for *_, seen in readings] or [clip_masks[:, j]]
+
+    flow = clip_flow(low_res)
+    refined = refine_masks(frame_wise, low_res, flow), refine_masks(clip_wise, low_res, flow)
+    return SemanticDistillerOutput(tokens, features, scores, refined[0], labels, clip_tokens, refined[1])
 
 
 def guided_filter(maps: Tensor, guide: Tensor, radius: int = _RADIUS, smoothness: float = _SMOOTHNESS) -> Tensor:
