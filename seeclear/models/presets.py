@@ -71,8 +71,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # BasicVSR, whose weights it can start from (examples/convert_basicvsr.py), with semantic modules
     "semantic-lens": {
-        "semantic_lens": BASICVSR
-        | {"backward_blocks": 30, "forward_blocks": 30, "image": False, "search_radius": 1, "attention_layers": 1},
+        "semantic_lens": BASICVSR | {"backward_blocks": 30, "forward_blocks": 30, "image": False},
         "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],
     },
     # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior

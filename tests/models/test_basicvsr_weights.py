@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seeclear.models import SemanticLens
+from seeclear.models import LENS_PRESETS, SemanticLens
 from seeclear.models.basicvsr_weights import BASICVSR, read_basicvsr
 
 SEMANTIC = {
@@ -81,6 +81,21 @@ def test_what_the_checkpoint_lacks_can_be_chosen_and_what_it_sets_can_not(basicv
     assert BASICVSR.items() <= config.items()
     with pytest.raises(ValueError, match="`channels` was given; the checkpoint sets it"):
         SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, channels=32)
+
+
+def test_a_lens_with_published_weights_is_that_of_the_preset(basicvsr_file: Path) -> None:
+    """But for channels and blocks, of which this checkpoint has fewer."""
+    with torch.device("meta"):
+        preset = SemanticLens(**LENS_PRESETS["semantic-lens"]["semantic_lens"])
+    config = SemanticLens.from_basicvsr(basicvsr_file).config
+    differs = {name for name, value in preset.config.items() if not name.startswith("_") and config[name] != value}
+    assert differs == {"channels", "backward_blocks", "forward_blocks"}
+    published = [parameter for name, parameter in preset.named_parameters() if not _semantic(name)]
+    assert sum(parameter.numel() for parameter in published) == 6_291_311
+
+
+def _semantic(name: str) -> bool:
+    return name.startswith("attention.") or ".gps." in name or ".isee." in name
 
 
 def _edited(weights: dict[str, Tensor], **changes: Tensor | None) -> dict[str, Tensor]:
