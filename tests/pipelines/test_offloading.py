@@ -102,17 +102,6 @@ def test_weights_that_are_stored_in_half_as_many_bytes(kind: str, tile: int | No
     torch.testing.assert_close(run(pipe, **settings), run(rounded, **settings), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_repeated_blocks_compile(kind: str, build: Any) -> None:
-    """As whole graphs; `eager` runs them as they were traced, so that the tests need no C++ compiler."""
-    pipe = build(kind)
-    expected = run(pipe)
-    for network in networks(pipe):
-        if getattr(network, "_repeated_blocks", None):
-            network.compile_repeated_blocks(backend="eager", fullgraph=True)
-    torch.testing.assert_close(run(pipe), expected, rtol=0, atol=1e-5)
-
-
 @pytest.mark.parametrize("tile", [None, 16])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_clip_on_a_pretended_device(kind: str, tile: int | None, build: Any) -> None:
