@@ -68,9 +68,22 @@ def restore_few_tiles(every: int) -> None:
 
 
 def measure(path_in: str, path_out: str, settings: dict[str, str | None], every: int) -> None:
-    """Upscales, and prints megabytes of this process before and at the peak, and seconds."""
+    """Upscales, and prints megabytes of this process before and at the peak, the estimate, and seconds."""
+    from seeclear.app.jobs import job
     from seeclear.app.upscale import upscale_video
+    from seeclear.pipelines.memory import estimate_peak_bytes
 
+    estimates = []
+    make_plan = job.make_plan
+
+    def estimated_plan(source: Any, path: Any, asked: Any, model: Any) -> Any:
+        plan = make_plan(source, path, asked, model)
+        length, overlap = plan.settings.clips(model.pipe.config.clip_length, model.pipe.config.clip_overlap)
+        size, tile = (source.height, source.width), plan.settings.tile
+        estimates.append(estimate_peak_bytes(model.pipe, *size, length, tile, model.dtype, overlap))
+        return plan
+
+    job.make_plan = estimated_plan
     if every > 1:
         restore_few_tiles(every)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -78,7 +91,7 @@ def measure(path_in: str, path_out: str, settings: dict[str, str | None], every:
     upscale_video(path_in, path_out, device="cpu", progress=False, **settings)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    print(json.dumps([before / unit, peak / unit, time.perf_counter() - start]))
+    print(json.dumps([before / unit, peak / unit, estimates[0] / 2**20, time.perf_counter() - start]))
 
 
 def main() -> None:
@@ -90,6 +103,7 @@ def main() -> None:
     parser.add_argument("--model", default="seeclear-tiny", help="a shipped model or a folder")
     parser.add_argument("--untrained", action="store_true", help="small networks with random weights instead")
     parser.add_argument("--memory", default="auto", help="choose the tile that fits into this, such as 4GB")
+    parser.add_argument("--tile", type=int, help="instead: side of a tile in input pixels; 0: whole frames")
     parser.add_argument("--every", type=int, default=1, help="let the condenser see one tile in so many, for speed")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
@@ -102,18 +116,21 @@ def main() -> None:
         if args.untrained:
             model = f"{folder}/model"
             save_untrained(Path(model))
-        settings = json.dumps({"model": model, "memory": args.memory, "dtype": args.dtype})
-        print("| frames | MB before | peak MB | peak over that of the first row | s |")
-        print("|---|---|---|---|---|")
+        cut = {"memory": args.memory} if args.tile is None else {"tile": args.tile or None, "memory": None}
+        settings = json.dumps({"model": model, "dtype": args.dtype, **cut})
+        print("| frames | MB before | peak MB | peak over that of the first row | estimated MB | over the peak | s |")
+        print("|---|---|---|---|---|---|---|")
         first = 0.0
         for frames in args.frames:
             path_in, path_out = Path(folder) / f"{frames}.mp4", Path(folder) / f"{frames}_x4.mp4"
             write_video(path_in, frames, args.height, args.width)
             command = [sys.executable, __file__, "--measure", str(path_in), str(path_out), settings]
             command += ["--every", str(args.every)]
-            before, peak, seconds = json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
+            before, peak, estimate, seconds = json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
             first = first or peak
-            print(f"| {frames} | {before:.0f} | {peak:.0f} | {100 * peak / first - 100:+.1f} % | {seconds:.1f} |")
+            growth, error = 100 * peak / first - 100, 100 * estimate / peak - 100
+            row = (f"{before:.0f}", f"{peak:.0f}", f"{growth:+.1f} %", f"{estimate:.0f}", f"{error:+.0f} %")
+            print(f"| {frames} | {' | '.join(row)} | {seconds:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 
     python examples/convert_basicvsr.py BasicVSR_Vimeo90K_BIx4.pth --output_dir semantic-lens
 
-`--output_dir` becomes a pipeline folder in float32. The lens has the semantic modules of the preset `semantic-lens`,
-which begin as identities, so that its frames are BasicVSR's until they are trained; `--without` leaves some out, and
-without all three no distiller is needed. The checkpoint is a pickle, of which tensors and containers are read alone.
+`--output_dir` becomes a pipeline folder in float32. The lens has semantic modules, which begin as identities, so that
+its frames are BasicVSR's until they are trained; `--without` leaves some out. The checkpoint is a pickle, of which
+tensors and containers are read alone.
 """
 
 from __future__ import annotations
@@ -76,8 +76,11 @@ def convert(file: Path, output_dir: Path, distiller: str, without: Sequence[str]
     """
     if output_dir.exists():
         raise FileExistsError(f"{str(output_dir)!r} is there already")
-    lens = SemanticLens.from_basicvsr(file, **dict.fromkeys(without, False))
-    network = load_distiller(locate(distiller, "distiller")) if lens.needs_semantics else None
+    network, widths = None, {}
+    if not {"gps", "isee"} <= set(without):
+        network = load_distiller(locate(distiller, "distiller"))
+        widths = {"semantic_token_dim": network.token_dim, "semantic_feature_dim": network.feature_dim}
+    lens = SemanticLens.from_basicvsr(file, **widths, **dict.fromkeys(without, False))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     about = PUBLISHED.get(digest, "none of the published ones")
     SemanticLensPipeline(lens, network, CLIP_LENGTH, CLIP_OVERLAP).save_pretrained(output_dir)

@@ -206,7 +206,7 @@ def _basicvsr_weights(channels: int, blocks: int) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="session")
 def basicvsr_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint laid out as BasicSR's of BasicVSR, random, with 16 channels and 2 blocks in each trunk."""
+    """A checkpoint laid out as BasicSR's of BasicVSR, random, with 32 channels and 2 blocks in each trunk."""
     file = tmp_path_factory.mktemp("basicvsr") / "BasicVSR.pth"
-    torch.save({"params": _basicvsr_weights(16, 2)}, file)
+    torch.save({"params": _basicvsr_weights(32, 2)}, file)
     return file

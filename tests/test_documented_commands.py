@@ -108,6 +108,7 @@ def workspace(
     small_condenser_config: dict[str, Any],
     small_distiller_config: dict[str, Any],
     small_lens_config: dict[str, Any],
+    basicvsr_file: Path,
 ) -> Path:
     """Where the reader is, with small models in the place of the shipped ones and of the presets."""
     folder = tmp_path_factory.mktemp("reader")
@@ -115,6 +116,7 @@ def workspace(
     write_workspace(folder)
     write_models(folder, small, small_distiller_config, folder / "seeclear" / "weights")
     shutil.copytree(folder / "distiller", folder / "FOLDER")
+    shutil.copy(basicvsr_file, folder / "BasicVSR_Vimeo90K_BIx4.pth")
     return folder
 
 

@@ -51,7 +51,7 @@ def _layers(channels: int, blocks: int) -> Iterator[_Layer]:
             for conv in ("conv1", "conv2"):
                 there = f"{direction}_trunk.main.2.{block}.{conv}"
                 yield _Layer(there, f"{direction}_branch.blocks.{block}.{conv}", inner)
-    yield _Layer("fusion", "fusion", (channels, 2 * channels, 1, 1))
+    yield _Layer("fusion", "fusion.conv", (channels, 2 * channels, 1, 1))
     for step in range(2):
         yield _Layer(f"upconv{step + 1}", f"upsampler.steps.{step}", (4 * channels, channels, 3, 3))
     yield _Layer("conv_hr", "upsampler.conv_hr", inner)
@@ -113,7 +113,7 @@ def read_basicvsr(file: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
     blocks = next(n for n in count() if f"backward_trunk.main.2.{n}.conv1.weight" not in weights)
     channels = len(weights["conv_hr.bias"]) if "conv_hr.bias" in weights else 0
     _check(weights, channels, blocks, str(file))
-    state = {}
+    state: dict[str, Tensor] = {}
     for layer in _layers(channels, blocks):
         factor = _RANGE if layer.there == "conv_last" else 1.0
         state |= {f"{layer.here}.{part}": factor * weights[f"{layer.there}.{part}"] for part in ("weight", "bias")}

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 _PART_PIXELS = 2**16
+LEAKY_SLOPE = 0.1
+"""Of leaky ReLUs below zero."""
 
 
 def zero_init(layer: Layer) -> Layer:

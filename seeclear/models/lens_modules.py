@@ -2,9 +2,9 @@
 """What the Pixel Enhancer of Semantic Lens (AAAI 2024, arXiv 2312.07823) is made of: pre-alignment (IMAGE), the SPACE
 block (GPS, then ISEE) and multi-frame attention.
 
-Shapes: N images (clips, or frames of clips), C channels, H x W low-resolution pixels, both even. Attention works on
-patches of 2x2 pixels, so on H/2 x W/2 positions: a quarter of the queries and a quarter of the keys, and no pixel is
-lost, since a patch carries all four.
+Shapes: N images (clips, or frames of clips), C channels, H x W low-resolution pixels. Attention works on patches of
+2x2 pixels, so on H/2 x W/2 positions: a quarter of the queries and a quarter of the keys, and no pixel is lost, since
+a patch carries all four. Where a side is odd, the last patches are filled up by repeating the edge.
 """
 
 import torch
@@ -18,6 +18,13 @@ from .blocks import in_parts, zero_init
 PATCH = 2
 
 
+def fill_up(maps: Tensor, multiple_of: int = PATCH) -> Tensor:
+    """Maps (N, C, H, W) to sides that are multiples of a number, by repeating the edge below and to the right."""
+    height, width = maps.shape[-2:]
+    padding = (0, -width % multiple_of, 0, -height % multiple_of)
+    return F.pad(maps, padding, mode="replicate") if any(padding) else maps
+
+
 class ToPatches(nn.Module):
     """The pixels of every 2x2 patch to one vector: (N, C, H, W) -> (N, D, H/2, W/2), by one linear map."""
 
@@ -26,21 +33,22 @@ class ToPatches(nn.Module):
         self.linear = nn.Linear(PATCH * PATCH * channels, dim, bias=False)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        pixels = hidden_states.permute(0, 2, 3, 1)
+        pixels = fill_up(hidden_states).permute(0, 2, 3, 1)
         patches = rearrange(pixels, "n (h p) (w q) c -> n h w (p q c)", p=PATCH, q=PATCH)
         return self.linear(patches).permute(0, 3, 1, 2)
 
 
 class FromPatches(nn.Module):
-    """One vector a patch to its 2x2 pixels: (N, D, H/2, W/2) -> (N, C, H, W), by one linear map."""
+    """One vector a patch to its 2x2 pixels: (N, D, H/2, W/2) -> (N, C, H, W), by one linear map. `size` is H and W."""
 
     def __init__(self, dim: int, channels: int) -> None:
         super().__init__()
         self.linear = nn.Linear(dim, PATCH * PATCH * channels, bias=False)
 
-    def forward(self, patches: Tensor) -> Tensor:
-        pixels = self.linear(patches.permute(0, 2, 3, 1))
-        return rearrange(pixels, "n h w (p q c) -> n (h p) (w q) c", p=PATCH, q=PATCH).permute(0, 3, 1, 2)
+    def forward(self, patches: Tensor, size: torch.Size) -> Tensor:
+        vectors = self.linear(patches.permute(0, 2, 3, 1))
+        pixels = rearrange(vectors, "n h w (p q c) -> n (h p) (w q) c", p=PATCH, q=PATCH)
+        return pixels[:, : size[0], : size[1]].permute(0, 3, 1, 2)
 
 
 def sampling_matrix(start: Tensor, stop: Tensor, count: int, step: float, inputs: int) -> Tensor:
@@ -91,6 +99,7 @@ class ImplicitMaskedAlignment(nn.Module):
         radius: by how many patches the keys' window is wider at each side.
         masks: whether instance masks are added to the logits.
         compensated: whether the support was moved along the flow already.
+        described_channels: of the maps that patches are described by; None is C.
     """
 
     def __init__(
@@ -102,10 +111,12 @@ class ImplicitMaskedAlignment(nn.Module):
         radius: int,
         masks: bool = True,
         compensated: bool = False,
+        described_channels: int | None = None,
     ) -> None:
         super().__init__()
         self.heads, self.window_size, self.radius = heads, window_size, radius
-        self.describe = ToPatches(channels, heads * head_dim)
+        described_channels = channels if described_channels is None else described_channels
+        self.describe = ToPatches(described_channels, heads * head_dim)
         self.log_sharpness = nn.Parameter(torch.full((heads, 1), 4.0))
         self.mask_weight = nn.Parameter(torch.ones(heads, 1)) if masks else None
         reach = window_size + radius - 1
@@ -118,7 +129,7 @@ class ImplicitMaskedAlignment(nn.Module):
         """What patches are compared by, of all frames at once.
 
         Args:
-            features: shallow features (N, C, H, W).
+            features: shallow features, or the frames themselves, (N, C, H, W).
             masks: instance masks M in [0, 1], (N, H/2, W/2, K); given if and only if the module takes masks.
 
         Returns:
@@ -146,7 +157,11 @@ class ImplicitMaskedAlignment(nn.Module):
         size, heads = self.window_size, self.heads
         rows, columns = -(-height // size), -(-width // size)
         values = rearrange(
-            hidden_states.permute(0, 2, 3, 1), "n (h p) (w q) (g c) -> n h w (g p q c)", p=PATCH, q=PATCH, g=heads
+            fill_up(hidden_states).permute(0, 2, 3, 1),
+            "n (h p) (w q) (g c) -> n h w (g p q c)",
+            p=PATCH,
+            q=PATCH,
+            g=heads,
         )
         query = self._windows(self._weighted(reference), rows, columns, 0)  # (N*n, heads, size^2, d)
         key, value = (self._windows(x, rows, columns, self.radius) for x in (support, values))
@@ -161,7 +176,7 @@ class ImplicitMaskedAlignment(nn.Module):
             p=PATCH,
             q=PATCH,
         )
-        moved = moved[:, : PATCH * height, : PATCH * width].permute(0, 3, 1, 2)
+        moved = moved[:, : hidden_states.shape[2], : hidden_states.shape[3]].permute(0, 3, 1, 2)
         return moved if self.share is None else hidden_states.lerp(moved, self.share.to(moved.dtype)[:, None, None])
 
     def _weighted(self, descriptors: Tensor) -> Tensor:
@@ -235,7 +250,7 @@ class InstanceSemanticEmbedding(nn.Module):
     def forward(self, hidden_states: Tensor, clip_tokens: Tensor) -> Tensor:
         """`hidden_states` (N, C, H, W), `clip_tokens` O_c (N, K, D)."""
         embedded = self.attention(self.to_patches(hidden_states), clip_tokens)
-        return self.from_patches(embedded).add_(hidden_states)
+        return self.from_patches(embedded, hidden_states.shape[-2:]).add_(hidden_states)
 
 
 class MultiFrameAttention(nn.Module):
@@ -258,4 +273,4 @@ class MultiFrameAttention(nn.Module):
         patches = in_parts(self.to_patches, hidden_states)
         for layer in self.layers:
             patches = layer(patches, num_frames)
-        return in_parts(lambda x, y: self.from_patches(y).add_(x), hidden_states, patches)
+        return in_parts(lambda x, y: self.from_patches(y, x.shape[-2:]).add_(x), hidden_states, patches)

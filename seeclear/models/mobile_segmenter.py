@@ -79,7 +79,7 @@ class QueryLayer(nn.Module):
         return queries + self.feed(self.feed_norm(queries))
 
 
-def places(height: int, width: int, device: torch.device) -> Tensor:
+def frame_positions(height: int, width: int, device: torch.device) -> Tensor:
     """Where in the frame every place of a map lies, in parts of the frame: waves of half a period, 1, 2 and 4 periods
     along each axis, (height * width, 16), the rows one after the other.
     """
@@ -131,12 +131,12 @@ class MobileSegmenter(nn.Module):
             levels.append(level(features, levels[-1] if levels else None))
         pixel_features = self.to_pixels(levels[-1])
         if self.pixel_position is not None:
-            pixel_features = pixel_features + self._placed(self.pixel_position, pixel_features)
+            pixel_features = pixel_features + self._embed_positions(self.pixel_position, pixel_features)
 
         queries = self.queries.expand(len(pixels), -1, -1)
         masks = [self.masks(self.norm(queries), pixel_features)]
         for i, layer in enumerate(self.decoder):
-            keys, values = self._memory(levels[i % 3], i % 3)
+            keys, values = self._keys_and_values(levels[i % 3], i % 3)
             queries = layer(queries, keys, values, self._inside(masks[-1], levels[i % 3].shape[-2:]))
             masks.append(self.masks(self.norm(queries), pixel_features))
         return self.norm(queries), pixel_features, masks
@@ -146,19 +146,19 @@ class MobileSegmenter(nn.Module):
         """The dot product of every token with every pixel: `tokens` (N, Q, D), `pixel_features` (N, D, h, w)."""
         return torch.einsum("nqd,ndhw->nqhw", tokens, pixel_features)
 
-    def _memory(self, level: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    def _keys_and_values(self, level: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Keys (with position) and values (N, h*w, D) of one level."""
         height, width = level.shape[-2:]
         positions = sinusoidal_positions((height, width), level.device).to(level.dtype)
         values = level.flatten(2).transpose(1, 2) + self.level_embedding[index]
         if self.value_position is not None:
-            values = values + self._placed(self.value_position, level).flatten(1).T
+            values = values + self._embed_positions(self.value_position, level).flatten(1).T
         return values + self.position(positions), values
 
     @staticmethod
-    def _placed(position: nn.Linear, maps: Tensor) -> Tensor:
+    def _embed_positions(position: nn.Linear, maps: Tensor) -> Tensor:
         """What the places of `maps` (N, D, h, w) add, (D, h, w)."""
-        where = position(places(maps.shape[-2], maps.shape[-1], maps.device).to(maps.dtype))
+        where = position(frame_positions(maps.shape[-2], maps.shape[-1], maps.device).to(maps.dtype))
         return where.T.unflatten(1, maps.shape[-2:])
 
     @staticmethod

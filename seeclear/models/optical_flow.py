@@ -25,14 +25,16 @@ _SMALLEST_SIDE = 16
 """Of the pictures that DIS takes."""
 
 
-def warp(frames: Tensor, flow: Tensor) -> Tensor:
-    """`frames` (N, C, h, w) at every place plus the flow (N, 2, h, w) there; beyond the edge it repeats."""
+def warp(frames: Tensor, flow: Tensor, beyond: str = "border") -> Tensor:
+    """`frames` (N, C, h, w) at every place plus the flow (N, 2, h, w) there; beyond the edge it repeats, or with
+    "zeros" there is nothing.
+    """
     height, width = frames.shape[-2:]
     rows = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
     columns = torch.arange(width, device=flow.device, dtype=flow.dtype)
     x, y = (flow[:, 0] + columns + 0.5) * (2 / width) - 1, (flow[:, 1] + rows + 0.5) * (2 / height) - 1
     grid = torch.stack([x, y], dim=-1)
-    return F.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(frames, grid, mode="bilinear", padding_mode=beyond, align_corners=False)
 
 
 @torch.library.custom_op("seeclear::dense_inverse_search", mutates_args=())
@@ -130,7 +132,7 @@ def flow_to_neighbor(flow: Tensor, index: int, step: int) -> Tensor:
     return there
 
 
-def subpixel_places(flow: Tensor, scale: int) -> Tensor:
+def subpixel_grid(flow: Tensor, scale: int) -> Tensor:
     """Where `warp` would look along a flow enlarged bilinearly, the sub-pixels of every pixel one after the other.
 
     That order is the one in which feature maps at the flow's size hold sub-pixels as channels (`F.pixel_shuffle`).
@@ -159,11 +161,11 @@ def subpixel_places(flow: Tensor, scale: int) -> Tensor:
     return places.permute(0, 2, 3, 1).unflatten(-1, (scale**2, 2)).flatten(2, 3)
 
 
-def sample_subpixels(frames: Tensor, places: Tensor, scale: int) -> Tensor:
-    """`frames` (B, C, scale * h, scale * w), float32, at [`subpixel_places`] -> a view (B, h, w, C, scale^2) of what
+def sample_subpixels(frames: Tensor, grid: Tensor, scale: int) -> Tensor:
+    """`frames` (B, C, scale * h, scale * w), float32, at [`subpixel_grid`] -> a view (B, h, w, C, scale^2) of what
     lies in memory in the order (B, C, h, w, scale^2).
     """
-    found = F.grid_sample(frames, places, mode="bilinear", padding_mode="border", align_corners=False)
+    found = F.grid_sample(frames, grid, mode="bilinear", padding_mode="border", align_corners=False)
     return found.unflatten(-1, (-1, scale**2)).permute(0, 2, 3, 1, 4)
 
 

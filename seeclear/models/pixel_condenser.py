@@ -138,8 +138,7 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         check_config(self.config)
-        wave_channels = 3 * 4**wavelet_levels
-        specs = level_specs(self.config)
+        wave_channels, specs = 3 * 4**wavelet_levels, level_specs(self.config)
 
         self.time_proj = Timesteps(channels[0], flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(channels[0], time_embed_dim)

@@ -5,6 +5,8 @@ arguments of their networks.
 
 from typing import Any
 
+from .basicvsr_weights import BASICVSR
+
 
 def _swin(embed_dim: int, depths: list[int], heads: list[int]) -> dict[str, Any]:
     stages = ["stage1", "stage2", "stage3", "stage4"]
@@ -67,6 +69,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    # BasicVSR, whose weights it can start from (examples/convert_basicvsr.py), with semantic modules
+    "semantic-lens": {
+        "semantic_lens": BASICVSR | {"backward_blocks": 30, "forward_blocks": 30, "image": False},
+        "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],
+    },
     # the distiller of SeeClear's `tiny`, so that one distiller serves both where the lens is SeeClear's prior
     "semantic-lens-tiny": {
         # IMAGE is off: what flow leaves to be aligned did not pay (docs/experiments/lens-modules.md)

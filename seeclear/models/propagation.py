@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import conv_blocks, in_parts, zero_init
-from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_places, subpixels
+from .blocks import LEAKY_SLOPE, conv_blocks, in_parts, zero_init
+from .optical_flow import flow_to_neighbor, sample_subpixels, subpixel_grid, subpixels, warp
 
 Align = Callable[[Tensor, int, int], Tensor]
 """What a state (B, C, H, W), moved from a frame to another one, is made there; the other frame's index, then its."""
@@ -30,25 +30,29 @@ class ClipMotion:
     """What is moved beside features.
 
     Args:
-        frames: at HR size, (B, F, 3, sH, sW).
+        frames: at HR size, (B, F, 3, sH, sW); None where features alone are moved.
         flow: in LR pixels (B, 2, F - 1, 2, H, W), as [`clip_flow`] gives it.
         scale: s.
         neighbor_channels: N, in which neighbors are shown: 3 in colour, 1 in grey.
     """
 
-    def __init__(self, frames: Tensor, flow: Tensor, scale: int, neighbor_channels: int) -> None:
-        frames = frames.float()
-        self.enlarged = frames.mean(dim=2, keepdim=True) if neighbor_channels == 1 else frames  # (B, F, N, sH, sW)
+    def __init__(self, frames: Tensor | None, flow: Tensor, scale: int, neighbor_channels: int) -> None:
         self.flow = flow
-        self.ordered = [subpixels(frame, scale) for frame in self.enlarged.unbind(dim=1)]  # each (B, H, W, N, s^2)
+        self.enlarged: tuple[Tensor, ...] = ()  # each (B, N, sH, sW)
+        if frames is not None:
+            frames = frames.float()
+            shown = frames.mean(dim=2, keepdim=True) if neighbor_channels == 1 else frames
+            self.enlarged = shown.unbind(dim=1)
+        self.ordered = [subpixels(frame, scale) for frame in self.enlarged]  # each (B, H, W, N, s^2)
 
     def flow_between(self, t: int, before: int) -> Tensor:
         """The flow (B, 2, H, W) from frame `t` to its neighbor `before`."""
         return flow_to_neighbor(self.flow, t, before - t)
 
-    def between(self, t: int, before: int) -> tuple[Tensor, Tensor, Tensor]:
+    def between(self, t: int, before: int) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Flow, neighbor and frame, as [`PropagationBranch.compensate`] takes them, from frame `t` to `before`."""
-        return self.flow_between(t, before), self.enlarged[:, before], self.ordered[t]
+        there = self.flow_between(t, before)
+        return (there, self.enlarged[before], self.ordered[t]) if self.enlarged else (there, None, None)
 
 
 class PropagationBranch(nn.Module):
@@ -58,11 +62,14 @@ class PropagationBranch(nn.Module):
 
     Args:
         channels: C.
-        sources: how many features of the frame itself there are, each of C channels.
+        source_channels: of all that there is of the frame itself.
         blocks: residual blocks in a step.
         hidden_channels: width of the residual blocks between their convolutions; None is `channels`.
-        scale: s, given with motion compensation; None moves nothing.
+        scale: s, given with motion compensation; without, a branch that is no trunk moves nothing.
         neighbor_channels: N, in which neighbors are shown: 3 in colour, 1 in grey.
+        trunk: as a branch of BasicVSR (Chan et al., CVPR 2021, arXiv 2012.02181): states are moved along the flow as
+            they are, at LR size, and fused with the frame by 3x3 convolutions and a leaky ReLU. Motion compensation
+            shows neighbors, and that adds nothing until it is trained.
 
     Raises:
         ValueError: `neighbor_channels` or `hidden_channels` is not as above.
@@ -71,23 +78,27 @@ class PropagationBranch(nn.Module):
     def __init__(
         self,
         channels: int,
-        sources: int,
+        source_channels: int,
         blocks: int,
         hidden_channels: int | None = None,
         scale: int | None = None,
         neighbor_channels: int = 3,
+        trunk: bool = False,
     ) -> None:
         super().__init__()
         if neighbor_channels not in (1, 3):
             raise ValueError(f"`neighbor_channels` is {neighbor_channels}; it must be 1 or 3")
         if hidden_channels is not None and hidden_channels < 1:
             raise ValueError(f"`hidden_channels` is {hidden_channels}; it must be at least 1, or None")
-        self.scale = scale
+        self.scale, self.trunk = scale, trunk
         self.fuse_moved = (
             None if scale is None else nn.Conv2d(neighbor_channels * scale**2, channels, 3, padding=1, bias=False)
         )
-        self.fuse_sources = nn.Conv2d(sources * channels, channels, 1)
-        self.fuse_aligned = nn.Conv2d(channels, channels, 1, bias=False)
+        if trunk and self.fuse_moved is not None:
+            zero_init(self.fuse_moved)
+        side = 3 if trunk else 1
+        self.fuse_sources = nn.Conv2d(source_channels, channels, side, padding=side // 2)
+        self.fuse_aligned = nn.Conv2d(channels, channels, side, padding=side // 2, bias=False)
         self.blocks = conv_blocks(blocks, channels, hidden_channels)
 
     def forward(
@@ -101,9 +112,9 @@ class PropagationBranch(nn.Module):
         """What the branch makes of the frames of clips.
 
         Args:
-            sources: the frames' own features, each (B*F, C, H, W), the shallow ones first.
+            sources: what there is of the frames themselves, each (B*F, C, H, W), the shallow first.
             num_frames: F.
-            motion: None without motion compensation.
+            motion: None where nothing is moved.
             reverse: from the last frame to the first.
             run: calls a step, as with gradient checkpointing.
 
@@ -137,36 +148,58 @@ class PropagationBranch(nn.Module):
         """The state of frame `t` from its features `own` and the state of frame `before`, each (B, C, H, W); the first
         frame has none before it.
         """
-        if state is None:
-            return self.blocks(own)
-        if motion is not None and self.fuse_moved is not None:
-            state, shown = self.compensate(state, *motion.between(t, before))
-            own = self.fuse_moved(shown).add_(own)
-        if align is not None:
-            state = align(state, t, before)
-        return self.blocks(self.fuse_aligned(state).add_(own))
+        if state is not None:
+            if motion is not None:
+                state, shown = self.compensate(state, *motion.between(t, before))
+                if self.fuse_moved is not None:
+                    own = self.fuse_moved(shown).add_(own)
+            if align is not None:
+                state = align(state, t, before)
+            own = self.fuse_aligned(state).add_(own)
+        return self.blocks(F.leaky_relu(own, LEAKY_SLOPE) if self.trunk else own)
 
-    def compensate(self, features: Tensor, flow: Tensor, neighbor: Tensor, enlarged: Tensor) -> tuple[Tensor, Tensor]:
-        """Moves what is known of a neighbor along the flow, as sub-pixels at HR size.
+    def compensate(
+        self, features: Tensor, flow: Tensor, neighbor: Tensor | None, enlarged: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Moves what is known of a neighbor along the flow, as sub-pixels at HR size; a trunk's features at LR size.
 
         Args:
             features: of the neighbor (B, C, H, W), taken for C / s^2 maps at HR size.
             flow: from the frame to the neighbor (B, 2, H, W), in LR pixels.
-            neighbor: the neighbor, enlarged, (B, N, sH, sW), float32.
-            enlarged: the frame itself, enlarged, as [`subpixels`] (B, H, W, N, s^2), float32.
+            neighbor: the neighbor, enlarged, (B, N, sH, sW), float32; None without motion compensation.
+            enlarged: the frame itself, enlarged, as [`subpixels`] (B, H, W, N, s^2), float32; None as `neighbor`.
 
         Returns:
             The features moved (B, C, H, W), and what the neighbor, moved, shows beyond the frame (B, N * s^2, H, W).
         """
-        scale = self.scale
-        assert scale is not None
-        places = subpixel_places(flow, scale)
-        features_at_hr = F.pixel_shuffle(features, scale).float()
-        moved = sample_subpixels(features_at_hr, places, scale)
-        seen = sample_subpixels(neighbor, places, scale) - enlarged
-        both = (x.to(features.dtype, memory_format=torch.contiguous_format) for x in (moved, seen))
-        moved, seen = (x.flatten(3).permute(0, 3, 1, 2) for x in both)  # channels last
+
+        def as_channels(found: Tensor) -> Tensor:
+            """(B, H, W, N, s^2) -> (B, N * s^2, H, W), channels last."""
+            found = found.to(features.dtype, memory_format=torch.contiguous_format)
+            return found.flatten(3).permute(0, 3, 1, 2)
+
+        moved = seen = None
+        if self.scale is not None and neighbor is not None and enlarged is not None:
+            grid = subpixel_grid(flow, self.scale)
+            if not self.trunk:
+                features_at_hr = F.pixel_shuffle(features, self.scale).float()
+                moved = as_channels(sample_subpixels(features_at_hr, grid, self.scale))
+            seen = as_channels(sample_subpixels(neighbor, grid, self.scale) - enlarged)
+        if moved is None:
+            moved = warp(features.float(), flow, beyond="zeros")
+            moved = moved.to(features.dtype, memory_format=torch.channels_last)
         return moved, seen
+
+
+class BranchFusion(nn.Module):
+    """What two branches made of frames, each (N, C, H, W), to one (N, C, H, W): a linear map and a leaky ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, behind: Tensor, ahead: Tensor) -> Tensor:
+        return F.leaky_relu(self.conv(torch.cat([behind, ahead], dim=1)), LEAKY_SLOPE)
 
 
 class ClipPropagation(nn.Module):
@@ -198,8 +231,12 @@ class ClipPropagation(nn.Module):
         self.scale, self.neighbor_channels = scale, neighbor_channels
         self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.extraction = conv_blocks(extraction, channels, hidden_channels)
-        self.backward_branch = PropagationBranch(channels, 1, backward, hidden_channels, scale, neighbor_channels)
-        self.forward_branch = PropagationBranch(channels, 2, forward, hidden_channels, scale, neighbor_channels)
+        self.backward_branch = PropagationBranch(
+            channels, channels, backward, hidden_channels, scale, neighbor_channels
+        )
+        self.forward_branch = PropagationBranch(
+            channels, 2 * channels, forward, hidden_channels, scale, neighbor_channels
+        )
         self.reconstruction = conv_blocks(reconstruction, channels, hidden_channels)
         self.conv_out = zero_init(nn.Conv2d(channels, out_channels, 3, padding=1))
 

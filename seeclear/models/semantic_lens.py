@@ -11,8 +11,15 @@ of width D, P segmentation features. Everything works at low resolution up to th
     features -> backward branch, last frame to first   \\  every step: support -> IMAGE -> GPS -> ISEE -> aligned;
     features, backward -> forward branch, first to last /              [features, aligned] -> fuse -> residual blocks
     forward -> multi-frame attention -> residual blocks -> conv -> pixel shuffle -> + bicubic
+
+Other parts make it a network of the shape of BasicVSR (Chan et al., CVPR 2021, arXiv 2012.02181), whose weights it can
+start from: branches that see the frame itself, moved features and nothing of each other, and larger steps up.
+
+    frame, backward branch's moved state -> conv -> residual blocks \\  fuse -> multi-frame attention
+    frame, forward branch's moved state -> conv -> residual blocks  /   -> 2 x [conv -> pixel shuffle] -> + bilinear
 """
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,25 +28,31 @@ import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from seeclear.loading import FromShipped
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE
 
+from .basicvsr_weights import read_basicvsr
 from .blocks import conv_blocks, in_parts, zero_init
+from .lens_config import check_config, check_inputs, moves
 from .lens_modules import (
     PATCH,
     GlobalPerspectiveShifter,
     ImplicitMaskedAlignment,
     InstanceSemanticEmbedding,
     MultiFrameAttention,
+    fill_up,
     sample_maps,
     sampling_matrix,
 )
 from .optical_flow import clip_flow
-from .propagation import ClipMotion
+from .propagation import BranchFusion, ClipMotion
 from .semantic_propagation import ClipSemantics, SemanticPropagationBranch
+from .spynet import SPyNet
+from .upsampling import TwoStepUpsampling
 
 
 @dataclass
@@ -86,10 +99,17 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         neighbor_channels: with motion compensation, 3 shows the enlarged frame before in colour, 1 in grey.
         distiller_digest: names the distiller that it was trained with, as `pipelines.prior` does; None where
             that is not known.
+        trunk_input: what the branches know of a frame: its "features", or "frames", the frame itself, which makes
+            them trunks ([`PropagationBranch`]), without `extraction_blocks`.
+        flow: how the optical flow is found: "dis", on the CPU, or "spynet", by a network that is trained along.
+        coupled_branches: the forward branch sees what the backward one made; else what both made is fused.
+        upsampling: "direct" in one pixel shuffle, or "two-step" ([`TwoStepUpsampling`]).
+        skip: what the result is added to, the "bicubic" or the "bilinear" enlargement.
 
     Raises:
         ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
-            `neighbor_channels` is neither 1 nor 3, or `hidden_channels` is below 1.
+            `neighbor_channels` is neither 1 nor 3, or `hidden_channels` is below 1; `extraction_blocks` or `flow` has
+            nothing to do, or a choice is none of those above.
     """
 
     _supports_gradient_checkpointing = True
@@ -122,21 +142,21 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         hidden_channels: int | None = None,
         neighbor_channels: int = 3,
         distiller_digest: str | None = None,
+        trunk_input: str = "features",
+        flow: str = "dis",
+        coupled_branches: bool = True,
+        upsampling: str = "direct",
+        skip: str = "bicubic",
     ) -> None:
         super().__init__()
-        if channels % head_dim or channels % alignment_heads:
-            raise ValueError(
-                f"`channels` is {channels}; it must be a multiple of `head_dim` {head_dim} and of `alignment_heads` "
-                f"{alignment_heads}"
-            )
+        check_config(self.config)
+        sees_frames = trunk_input == "frames"
+        own = 3 if sees_frames else channels
 
-        if motion_compensation and channels % scale**2:
-            raise ValueError(f"`channels` is {channels}; motion compensation needs a multiple of {scale**2}")
-
-        def branch(sources: int, blocks: int) -> SemanticPropagationBranch:
+        def branch(source_channels: int, blocks: int) -> SemanticPropagationBranch:
             return SemanticPropagationBranch(
                 channels,
-                sources,
+                source_channels,
                 blocks,
                 hidden_channels,
                 scale if motion_compensation else None,
@@ -147,26 +167,52 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
                     head_dim,
                     alignment_window_size,
                     search_radius,
-                    compensated=motion_compensation,
+                    compensated=moves(self.config),
+                    described_channels=own,
                 )
                 if image
                 else None,
                 GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
                 InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
+                trunk=sees_frames,
             )
 
-        self.conv_in = nn.Conv2d(3, channels, 3, padding=1)
+        self.flow_network = SPyNet() if flow == "spynet" else None
+        self.conv_in = None if sees_frames else nn.Conv2d(3, channels, 3, padding=1)
         self.extraction = conv_blocks(extraction_blocks, channels, hidden_channels)
-        self.backward_branch = branch(1, backward_blocks)
-        self.forward_branch = branch(2, forward_blocks)
+        self.backward_branch = branch(own, backward_blocks)
+        self.forward_branch = branch(own + channels if coupled_branches else own, forward_blocks)
+        self.fusion = None if coupled_branches else BranchFusion(channels)
         self.attention = (
             MultiFrameAttention(channels, attention_layers, head_dim, attention_window_size)
             if multi_frame_attention
             else None
         )
         self.reconstruction = conv_blocks(reconstruction_blocks, channels, hidden_channels)
-        self.conv_out = zero_init(nn.Conv2d(channels, 3 * scale**2, 3, padding=1))  # untrained: bicubic
+        direct = upsampling == "direct"  # untrained, either gives zero, and the lens the enlarged frames
+        self.conv_out = zero_init(nn.Conv2d(channels, 3 * scale**2, 3, padding=1)) if direct else None
+        self.upsampler = None if direct else TwoStepUpsampling(channels, scale)
         self.gradient_checkpointing = False
+
+    @classmethod
+    def from_basicvsr(cls, file: str | os.PathLike[str], **config: Any) -> "SemanticLens":
+        """A lens with BasicVSR's weights. Its semantic modules begin as identities: its frames are BasicVSR's.
+
+        Args:
+            file: a checkpoint as BasicSR publishes it. It is a pickle, of which tensors and containers are read alone
+                (`weights_only`); nothing else in this package reads one.
+            config: arguments that the checkpoint does not set: the semantic modules, `motion_compensation`, and their
+                widths. `image` is off unless given.
+
+        Raises:
+            ValueError: the file is not such a checkpoint, or an argument is set by it.
+        """
+        shape, weights = read_basicvsr(file)
+        for name in sorted(shape.keys() & config.keys()):
+            raise ValueError(f"`{name}` was given; the checkpoint sets it")
+        lens = cls(**{"image": False} | shape | config)
+        lens.load_state_dict(weights, strict=False)  # the modules that begin as identities are not in it
+        return lens
 
     @property
     def needs_semantics(self) -> bool:
@@ -176,7 +222,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
     @property
     def needs_flow(self) -> bool:
         """Whether it moves anything along the optical flow."""
-        return self.config.motion_compensation
+        return moves(self.config)
 
     def forward(
         self,
@@ -193,7 +239,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         The semantics are those of whole frames, as [`SemanticDistiller`] gives them, each needed by its module.
 
         Args:
-            low_res: LR frames (B, F, 3, H, W) in [-1, 1]. In float32 the bicubic part stays in float32, whatever the
+            low_res: LR frames (B, F, 3, H, W) in [-1, 1]. In float32 the enlarged part stays in float32, whatever the
                 network's dtype.
             features: segmentation features P (B, F, P, h, w), for `gps`.
             clip_tokens: video-wise instance tokens O_c (B, K, D), for `isee`.
@@ -201,42 +247,29 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
             region: which part of the frames `low_res` shows, (B, 4): top, left, bottom, right as fractions of the
                 frame; None is the whole.
             flow: the optical flow of the LR frames (B, 2, F - 1, 2, H, W), as [`estimate_flow`] gives it, for a part
-                of larger frames; None estimates it. Without motion compensation it is not looked at.
+                of larger frames; None estimates it. Where nothing is moved (`needs_flow`) it is not looked at.
             return_dict: a [`SemanticLensOutput`] or a tuple of its field.
 
         Raises:
             ValueError: a shape that is not as above, or semantics that a module needs are missing.
         """
-        if low_res.ndim != 5 or low_res.shape[2] != 3:
-            raise ValueError(f"`low_res` is {tuple(low_res.shape)}; it must be (B, F, 3, H, W)")
-        batch_size, num_frames, _, height, width = low_res.shape
-        self._check_semantics(batch_size, num_frames, features, clip_tokens, clip_masks, region)
-        if flow is not None and tuple(flow.shape) != (batch_size, 2, num_frames - 1, 2, height, width):
-            raise ValueError(
-                f"`flow` is {tuple(flow.shape)}; it must be {(batch_size, 2, num_frames - 1, 2, height, width)}"
-            )
+        check_inputs(self.config, low_res, features, clip_tokens, clip_masks, region, flow)
+        batch_size, num_frames = low_res.shape[:2]
 
-        # 1. every frame alone; an odd height or width is filled up by repeating the edge
-        padding = (0, -width % PATCH, 0, -height % PATCH)
-        padded = F.pad(low_res.flatten(0, 1), padding, mode="replicate")
-        pixels = padded.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        extracted = in_parts(lambda x: self.extraction(self.conv_in(x)), pixels)  # (B*F, C, H, W)
-        semantics = self._semantics(low_res, extracted.dtype, features, clip_tokens, clip_masks, region)
+        # 1. every frame alone
+        own = self._extract(low_res)  # (B*F, C, H, W)
+        semantics = self._semantics(low_res, own, features, clip_tokens, clip_masks, region)
+        enlarged = self._enlarge(low_res)
 
-        # 2. from the last frame to the first, then from the first to the last
-        enlarged = imresize(low_res, scale=self.config.scale)
-        motion = None
-        if self.config.motion_compensation:
-            flow = clip_flow(low_res) if flow is None else flow
-            flow = F.pad(flow.flatten(0, 2), padding, mode="replicate").unflatten(0, flow.shape[:3])
-            shown = enlarged.flatten(0, 1).float()
-            if any(padding):
-                shown = F.pad(shown, [self.config.scale * side for side in padding], mode="replicate")
-            shown = shown.unflatten(0, (batch_size, num_frames))
-            motion = ClipMotion(shown, flow, self.config.scale, self.config.neighbor_channels)
+        # 2. from the last frame to the first, and from the first to the last
+        motion = self._motion(low_res, enlarged, flow)
         given: dict[str, Any] = {"semantics": semantics, "run": self._run}
-        behind = self.backward_branch((extracted,), num_frames, motion, reverse=True, **given)  # (B*F, C, H, W)
-        hidden = self.forward_branch((extracted, behind), num_frames, motion, **given)
+        behind = self.backward_branch((own,), num_frames, motion, reverse=True, **given)  # (B*F, C, H, W)
+        if self.fusion is None:
+            hidden = self.forward_branch((own, behind), num_frames, motion, **given)
+        else:
+            ahead = self.forward_branch((own,), num_frames, motion, **given)
+            hidden = in_parts(self.fusion, behind, ahead)
 
         # 3. all frames together, and up
         if self.attention is not None:
@@ -244,76 +277,93 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         sample = in_parts(self._reconstruct, hidden, enlarged.flatten(0, 1)).unflatten(0, (batch_size, num_frames))
         return SemanticLensOutput(sample=sample) if return_dict else (sample,)
 
+    def _extract(self, low_res: Tensor) -> Tensor:
+        """What the branches know of every frame alone: its features (B*F, C, H, W), H and W filled up to whole patches
+        by repeating the edge; or the frame itself, in [0, 1].
+        """
+        frames, conv_in = low_res.flatten(0, 1), self.conv_in
+        if conv_in is None:
+            return ((frames + 1) / 2).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        pixels = fill_up(frames).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        return in_parts(lambda x: self.extraction(conv_in(x)), pixels)
+
+    def _enlarge(self, low_res: Tensor) -> Tensor:
+        """(B, F, 3, H, W) -> (B, F, 3, sH, sW), to which the rest is added."""
+        if self.config.skip == "bicubic":
+            return imresize(low_res, scale=self.config.scale)
+        frames = low_res.flatten(0, 1)
+        larger = F.interpolate(frames, scale_factor=self.config.scale, mode="bilinear", align_corners=False)
+        return larger.unflatten(0, low_res.shape[:2])
+
+    def _motion(self, low_res: Tensor, enlarged: Tensor, flow: Tensor | None) -> ClipMotion | None:
+        """What is moved, filled up as the features are."""
+        if not self.needs_flow:
+            return None
+        scale, multiple_of = self.config.scale, 1 if self.conv_in is None else PATCH
+        flow = self._find_flow(low_res) if flow is None else flow
+        flow = fill_up(flow.flatten(0, 2), multiple_of).unflatten(0, flow.shape[:3])
+        shown = None
+        if self.config.motion_compensation:
+            bicubic = enlarged if self.config.skip == "bicubic" else imresize(low_res, scale=scale)
+            shown = fill_up(bicubic.flatten(0, 1).float(), scale * multiple_of).unflatten(0, low_res.shape[:2])
+        return ClipMotion(shown, flow, scale, self.config.neighbor_channels)
+
+    def _find_flow(self, low_res: Tensor) -> Tensor:
+        if self.flow_network is None:
+            return clip_flow(low_res)
+        return self._run(self.flow_network, low_res, self.dtype)
+
     def _reconstruct(self, hidden: Tensor, enlarged: Tensor) -> Tensor:
-        """Features of frames (N, C, H, W), filled up to whole patches, and the frames enlarged -> the HR frames."""
-        residual = F.pixel_shuffle(self.conv_out(self.reconstruction(hidden)), self.config.scale)
+        """Features of frames (N, C, H, W), which may be filled up, and the frames enlarged -> the HR frames."""
+        hidden = self.reconstruction(hidden)
+        if self.upsampler is not None:
+            residual = self._run(self.upsampler, hidden)
+        else:
+            assert self.conv_out is not None
+            residual = F.pixel_shuffle(self.conv_out(hidden), self.config.scale)
         height, width = enlarged.shape[-2:]
         return (enlarged + residual[..., :height, :width]).to(enlarged.dtype)
-
-    def _check_semantics(
-        self,
-        batch_size: int,
-        num_frames: int,
-        features: Tensor | None,
-        clip_tokens: Tensor | None,
-        clip_masks: Tensor | None,
-        region: Tensor | None,
-    ) -> None:
-        config = self.config
-        clip = (batch_size, num_frames)
-        needed: list[tuple[str, str, Tensor | None, tuple[int | None, ...]]] = [
-            ("gps", "features", features, (*clip, config.semantic_feature_dim, None, None)),
-            ("isee", "clip_tokens", clip_tokens, (batch_size, None, config.semantic_token_dim)),
-            ("image", "clip_masks", clip_masks, (*clip, None, None, None)),
-        ]
-        for switch, name, value, shape in needed:
-            if not config[switch]:
-                continue
-            if value is None:
-                raise ValueError(f"`{name}` is None; a network with `{switch}` needs it")
-            if value.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, value.shape, strict=True)):
-                wanted = ", ".join("any" if n is None else str(n) for n in shape)
-                raise ValueError(f"`{name}` is {tuple(value.shape)}; it must be ({wanted})")
-        if region is not None and tuple(region.shape) != (batch_size, 4):
-            raise ValueError(f"`region` is {tuple(region.shape)}; it must be ({batch_size}, 4)")
 
     def _semantics(
         self,
         low_res: Tensor,
-        dtype: torch.dtype,
+        own: Tensor,
         features: Tensor | None,
         clip_tokens: Tensor | None,
         clip_masks: Tensor | None,
         region: Tensor | None,
     ) -> ClipSemantics:
-        """The semantics that the configuration uses, those of the whole frame brought to the part that is shown."""
+        """The semantics that the configuration uses, those of the whole frame brought to the part that is shown, in
+        the size and the dtype of what the branches know of the frames, `own`.
+        """
         config, semantics = self.config, ClipSemantics()
         batch_size, num_frames, _, height, width = low_res.shape
-        padded_height, padded_width = height + -height % PATCH, width + -width % PATCH
+        rows_of_patches, columns_of_patches = (-(-side // PATCH) for side in (height, width))
         if region is None:
             region = torch.tensor([0.0, 0.0, 1.0, 1.0], device=low_res.device).expand(batch_size, 4)
         top, left, bottom, right = region.unbind(dim=1)
         if config.gps and features is not None:
-            semantics.features = features.flatten(0, 1).to(dtype)
-            semantics.rows = sampling_matrix(top, bottom, padded_height, 1 / height, config.global_grid)
-            semantics.columns = sampling_matrix(left, right, padded_width, 1 / width, config.global_grid)
+            semantics.features = features.flatten(0, 1).to(own.dtype)
+            semantics.rows = sampling_matrix(top, bottom, own.shape[-2], 1 / height, config.global_grid)
+            semantics.columns = sampling_matrix(left, right, own.shape[-1], 1 / width, config.global_grid)
         if config.isee and clip_tokens is not None:
-            semantics.clip_tokens = clip_tokens.to(dtype)
+            semantics.clip_tokens = clip_tokens.to(own.dtype)
         if config.image and clip_masks is not None:
             masks = clip_masks.flatten(0, 1).permute(0, 2, 3, 1).float().sigmoid()
-            rows = sampling_matrix(top, bottom, padded_height // PATCH, PATCH / height, masks.shape[1])
-            columns = sampling_matrix(left, right, padded_width // PATCH, PATCH / width, masks.shape[2])
+            rows = sampling_matrix(top, bottom, rows_of_patches, PATCH / height, masks.shape[1])
+            columns = sampling_matrix(left, right, columns_of_patches, PATCH / width, masks.shape[2])
             rows, columns = (x.repeat_interleave(num_frames, dim=0) for x in (rows, columns))
-            semantics.masks = sample_maps(masks, rows, columns).to(dtype)
+            semantics.masks = sample_maps(masks, rows, columns).to(own.dtype)
         return semantics
 
     @torch.no_grad()
+    @apply_forward_hook
     def estimate_flow(self, low_res: Tensor) -> Tensor | None:
         """The optical flow of LR frames (B, F, 3, H, W) in [-1, 1] that [`forward`] takes, (B, 2, F - 1, 2, H, W) in
         LR pixels: from every frame but the last to the next one, and from every frame but the first to the one before.
-        None without motion compensation.
+        None where nothing is moved.
         """
-        return clip_flow(low_res) if self.config.motion_compensation else None
+        return self._find_flow(low_res) if self.needs_flow else None
 
     def _run(self, module: nn.Module, *args: object) -> Tensor:
         if torch.is_grad_enabled() and self.gradient_checkpointing:

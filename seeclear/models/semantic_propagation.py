@@ -45,7 +45,7 @@ class SemanticPropagationBranch(PropagationBranch):
     def __init__(
         self,
         channels: int,
-        sources: int,
+        source_channels: int,
         blocks: int,
         hidden_channels: int | None,
         scale: int | None,
@@ -53,8 +53,9 @@ class SemanticPropagationBranch(PropagationBranch):
         image: ImplicitMaskedAlignment | None,
         gps: GlobalPerspectiveShifter | None,
         isee: InstanceSemanticEmbedding | None,
+        trunk: bool = False,
     ) -> None:
-        super().__init__(channels, sources, blocks, hidden_channels, scale, neighbor_channels)
+        super().__init__(channels, source_channels, blocks, hidden_channels, scale, neighbor_channels, trunk)
         self.image, self.gps, self.isee = image, gps, isee
 
     def forward(
@@ -91,5 +92,5 @@ class SemanticPropagationBranch(PropagationBranch):
 
 def warp_patches(maps: Tensor, flow: Tensor) -> Tensor:
     """Maps of patches (B, H/2, W/2, N), moved along the flow of the pixels (B, 2, H, W)."""
-    of_patches = F.avg_pool2d(flow, PATCH) / PATCH
+    of_patches = F.avg_pool2d(flow, PATCH, ceil_mode=True) / PATCH
     return warp(maps.permute(0, 3, 1, 2).float(), of_patches).to(maps.dtype).permute(0, 2, 3, 1)

@@ -4,6 +4,7 @@
 Flow maps (N, 2, h, w) hold x and y in pixels of their own grid, as everywhere (`optical_flow`).
 """
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -53,11 +54,12 @@ class SPyNet(nn.Module):
         super().__init__()
         self.levels = nn.ModuleList(_level() for _ in range(LEVELS))
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """The flow between the frames of a clip.
 
         Args:
             frames: (B, F, 3, h, w) in [-1, 1], of any size.
+            dtype: what the convolutions compute in.
 
         Returns:
             (B, 2, F - 1, 2, h, w), float32: first from every frame but the last to the next one, then from every frame
@@ -70,7 +72,7 @@ class SPyNet(nn.Module):
         pictures = self.normalize(frames.flatten(0, 1).float()).unflatten(0, (batch_size, num_frames))
         found = []
         for pair in pairwise(pictures.unbind(dim=1)):
-            both_ways = in_parts(self.pair_flow, torch.cat(pair), torch.cat(pair[::-1]))
+            both_ways = in_parts(partial(self.pair_flow, dtype=dtype), torch.cat(pair), torch.cat(pair[::-1]))
             found.append(resize_flow(both_ways, height, width).unflatten(0, (2, batch_size)))
         return torch.stack(found, dim=2).transpose(0, 1)
 
@@ -83,7 +85,7 @@ class SPyNet(nn.Module):
         normalized = torch.stack([((x + 1) / 2 - mean) / deviation for x, mean, deviation in colours], dim=1)
         return F.interpolate(normalized, size=size, mode="bilinear", align_corners=False)
 
-    def pair_flow(self, reference: Tensor, support: Tensor) -> Tensor:
+    def pair_flow(self, reference: Tensor, support: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """From `reference` to `support`, both (N, 3, H, W) as [`normalize`] gives them -> (N, 2, H, W), float32."""
         pyramid = [(reference, support)]
         for _ in range(LEVELS - 1):
@@ -94,6 +96,5 @@ class SPyNet(nn.Module):
             if flow.shape[-1] < reference.shape[-1]:
                 flow = enlarge_flow(flow)
             seen = torch.cat([reference, warp(support, flow), flow], dim=1)
-            dtype = next(level.parameters()).dtype
             flow = flow + level(seen.to(dtype, memory_format=torch.channels_last)).float()
         return flow

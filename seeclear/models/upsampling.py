@@ -7,10 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import zero_init
+from .blocks import LEAKY_SLOPE, zero_init
 
-SLOPE = 0.1
-"""Of leaky ReLUs below zero."""
 REACH = 2
 """LR pixels around one that its HR pixels depend on, from one convolution at each size on."""
 _BAND_PIXELS, _BAND_ROWS = 2**14, 32
@@ -44,7 +42,7 @@ class TwoStepUpsampling(nn.Module):
         would take more memory than all else.
         """
         height, width = hidden_states.shape[-2:]
-        rows = max(_BAND_ROWS, _BAND_PIXELS // width)
+        rows = self.band_rows(width)
         if torch.is_grad_enabled() or rows >= height:
             return self._enlarge(hidden_states)
         bands = []
@@ -55,7 +53,12 @@ class TwoStepUpsampling(nn.Module):
             bands.append(band[..., start : start + rows * self.scale, :][..., : (height - top) * self.scale, :])
         return torch.cat(bands, dim=2)
 
+    @staticmethod
+    def band_rows(width: int) -> int:
+        """LR rows of a band of that width."""
+        return max(_BAND_ROWS, _BAND_PIXELS // width)
+
     def _enlarge(self, hidden_states: Tensor) -> Tensor:
         for step in self.steps:
-            hidden_states = F.leaky_relu_(F.pixel_shuffle(step(hidden_states), 2), SLOPE)
-        return self.conv_out(F.leaky_relu_(self.conv_hr(hidden_states), SLOPE))
+            hidden_states = F.leaky_relu_(F.pixel_shuffle(step(hidden_states), 2), LEAKY_SLOPE)
+        return self.conv_out(F.leaky_relu_(self.conv_hr(hidden_states), LEAKY_SLOPE))

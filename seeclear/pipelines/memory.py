@@ -24,12 +24,13 @@ import torch
 from torch import nn
 
 from seeclear.models import PixelCondenser, SemanticLens
+from seeclear.models.upsampling import TwoStepUpsampling
 from seeclear.video.codecs import LARGE_FRAME
 
 from .pipeline_seeclear import SeeClearPipeline
 from .pipeline_semantic_lens import SemanticLensPipeline
 from .settings import RestorationSettings
-from .tiles import DEFAULT_TILE_OVERLAP, plan_tiles
+from .tiles import DEFAULT_TILE_OVERLAP, Tiling, plan_tiles
 
 Pipeline = SeeClearPipeline | SemanticLensPipeline
 
@@ -51,6 +52,11 @@ LENS_NUMBERS = 4
 MOTION_NUMBERS = 3.75
 """What motion compensation adds beside the flow, as a multiple of s^2. With it 20 frames of 320x180, whole, take 3.3
 GB; the estimate is 4.0 GB.
+"""
+UPSAMPLING_NUMBERS = 5
+"""Numbers that two-step upsampling holds for each HR pixel of a band, as a multiple of the lens' channels. Activations
+of 10 whole frames of 320x180 with the widths of preset `semantic-lens` took 1.03 GB in float32 and 0.67 GB in
+bfloat16; the estimates are 1.5 and 1.0 GB.
 """
 FLOW_BYTES = 16
 """Of the optical flow, for each LR pixel and pair of frames; when all pairs are found, twice."""
@@ -97,9 +103,8 @@ def estimate_peak_bytes(
     settings = RestorationSettings(clip_length=clip_length, clip_overlap=clip_overlap, tile=tile)
     frames, overlap = settings.clips(pipe.config.clip_length, pipe.config.clip_overlap)
     itemsize = (pipe.dtype if dtype is None else dtype).itemsize
-    copies, numbers, multiple_of = _network(pipe)
+    multiple_of = pipe.pixel_condenser.size_requirement.multiple_of if isinstance(pipe, SeeClearPipeline) else 1
     tiling = plan_tiles(height, width, settings, multiple_of)
-    tile_pixels = max(map(len, tiling.rows)) * max(map(len, tiling.columns))
 
     low_res = 12 * height * width
     high_res = low_res * pipe.scale**2
@@ -109,9 +114,7 @@ def estimate_peak_bytes(
     seeing = frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
     finding = flow + height * width * SEARCH_BYTES if flow else 0
     distilling = overlap * high_res + max(seeing, finding)
-    in_tile = copies * 12 * pipe.scale**2 + numbers * itemsize
-    y_around = AROUND_HIGH_RES_COPIES * around * 12 * pipe.scale**2
-    restoring = (frames + overlap) * high_res + int(tile_pixels * (frames * in_tile + y_around))
+    restoring = (frames + overlap) * high_res + _tile_bytes(pipe, tiling, frames, around, itemsize)
     keeping = (frames + 2 * overlap + 1) * high_res
     pixels = height * width * pipe.scale**2
     coding = (overlap + 1) * high_res + pixels * (CODING_BYTES if pixels <= LARGE_FRAME else CODING_LARGE_BYTES)
@@ -192,17 +195,26 @@ def choose_tile(
     )
 
 
-def _network(pipe: Pipeline) -> tuple[int, float, int]:
-    """The network's (copies of the HR frames of a tile, numbers held for each LR pixel of a tile and frame, multiple
-    that its sizes are rounded to).
-    """
+def _tile_bytes(pipe: Pipeline, tiling: Tiling, frames: int, around: int, itemsize: int) -> int:
+    """What restoring the largest tile takes: with the condenser, or with the lens, which may be its prior."""
+    rows, columns = (max(map(len, lines)) for lines in (tiling.rows, tiling.columns))
+    lens = pipe.prior if isinstance(pipe, SeeClearPipeline) else pipe.semantic_lens
+    found = 0.0
     if isinstance(pipe, SeeClearPipeline):
-        condenser = pipe.pixel_condenser
-        channels = sum(channels / 4**level for level, channels in enumerate(condenser.config.channels))
-        return HIGH_RES_COPIES, CONDENSER_NUMBERS * channels, condenser.size_requirement.multiple_of
-    lens = pipe.semantic_lens.config
-    motion = MOTION_NUMBERS * lens.scale**2 if lens.motion_compensation else 0
-    return LENS_HIGH_RES_COPIES, LENS_NUMBERS * lens.channels + motion, 1
+        channels = sum(width / 4**level for level, width in enumerate(pipe.pixel_condenser.config.channels))
+        in_tile = HIGH_RES_COPIES * 12 * pipe.scale**2 + CONDENSER_NUMBERS * channels * itemsize
+        y_around = AROUND_HIGH_RES_COPIES * around * 12 * pipe.scale**2
+        found = rows * columns * (frames * in_tile + y_around)
+    if isinstance(lens, SemanticLens):
+        config = lens.config
+        motion = MOTION_NUMBERS * config.scale**2 if config.motion_compensation else 0
+        in_tile = LENS_HIGH_RES_COPIES * 12 * config.scale**2 + (LENS_NUMBERS * config.channels + motion) * itemsize
+        upsampling = 0
+        if config.upsampling == "two-step":
+            band = min(rows, TwoStepUpsampling.band_rows(columns)) * columns
+            upsampling = band * config.scale**2 * UPSAMPLING_NUMBERS * config.channels * itemsize
+        found = max(found, rows * columns * frames * in_tile + upsampling)
+    return int(found)
 
 
 def _moves(pipe: Pipeline) -> bool:

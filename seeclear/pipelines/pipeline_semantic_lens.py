@@ -28,8 +28,11 @@ from .tiles import Tile, crop_tile
 from .videos import VideoBatch, check_output_type, one_video, single_frames, without_batch
 from .vocabulary import embed_vocabulary
 
-TILE_MARGIN = 8
-"""LR pixels around a tile that are restored with it: its bicubic part needs 4, and what moves in is seen sooner."""
+TILE_MARGIN, LARGEST_TILE_MARGIN = 8, 16
+"""LR pixels around a tile that are restored with it: its bicubic part needs 4, and what moves in is seen sooner.
+Branches of many blocks see further, but beyond 16 pixels no difference is left: with 30 blocks frames differed within
+8 pixels of a tile's end by 1.2 grey levels at a margin of 0, by 0.3 at 8, and at 16 by 0.2 as anywhere else in bf16.
+"""
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,12 @@ def widest_window(lens: SemanticLens) -> int:
     return PATCH * max(lens.config.alignment_window_size, lens.config.attention_window_size)
 
 
+def tile_margin(lens: SemanticLens) -> int:
+    """LR pixels around a tile that are restored with it, as far as a branch's blocks see, within bounds."""
+    blocks = max(lens.config.backward_blocks, lens.config.forward_blocks)
+    return min(max(TILE_MARGIN, 2 * blocks + 2), LARGEST_TILE_MARGIN)
+
+
 def upscale_tile(
     lens: SemanticLens,
     low_res: Tensor,
@@ -244,9 +253,10 @@ def upscale_tile(
     """
     height, width = low_res.shape[-2:]
     window = widest_window(lens)  # above and to the left whole windows, so that they lie as in the whole frame
-    before = -(-TILE_MARGIN // window) * window
+    margin = tile_margin(lens)
+    before = -(-margin // window) * window
     top, left = max(0, tile.top - before), max(0, tile.left - before)
-    bottom, right = min(height, tile.bottom + TILE_MARGIN), min(width, tile.right + TILE_MARGIN)
+    bottom, right = min(height, tile.bottom + margin), min(width, tile.right + margin)
     rows, columns = (height, width) if distilled_size is None else distilled_size
     region = torch.tensor([[top / rows, left / columns, bottom / rows, right / columns]], device=low_res.device)
     part = low_res[..., top:bottom, left:right]

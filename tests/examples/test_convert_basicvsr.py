@@ -22,13 +22,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
-def script(load_script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """With semantics of the width of the tests' distiller."""
-    module = load_script("examples/convert_basicvsr.py")
-    fits = {"semantic_token_dim": 32, "semantic_feature_dim": 32, "head_dim": 4, "attention_layers": 1}
-    make = SemanticLens.from_basicvsr
-    monkeypatch.setattr(module.SemanticLens, "from_basicvsr", lambda file, **switches: make(file, **fits, **switches))
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("examples/convert_basicvsr.py")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seeclear.models import SemanticLens
+from seeclear.models import LENS_PRESETS, SemanticLens
 from seeclear.models.basicvsr_weights import BASICVSR, read_basicvsr
 
 SEMANTIC = {
@@ -76,11 +76,26 @@ def test_semantic_modules_begin_as_identities(
 def test_what_the_checkpoint_lacks_can_be_chosen_and_what_it_sets_can_not(basicvsr_file: Path) -> None:
     lens = SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, isee=False)
     config = lens.config
-    assert (config.channels, config.backward_blocks, config.forward_blocks) == (16, 2, 2)
+    assert (config.channels, config.backward_blocks, config.forward_blocks) == (32, 2, 2)
     assert (config.image, config.gps, config.isee, config.multi_frame_attention) == (False, True, False, True)
     assert BASICVSR.items() <= config.items()
     with pytest.raises(ValueError, match="`channels` was given; the checkpoint sets it"):
-        SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, channels=16)
+        SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, channels=32)
+
+
+def test_a_lens_with_published_weights_is_that_of_the_preset(basicvsr_file: Path) -> None:
+    """But for channels and blocks, of which this checkpoint has fewer."""
+    with torch.device("meta"):
+        preset = SemanticLens(**LENS_PRESETS["semantic-lens"]["semantic_lens"])
+    config = SemanticLens.from_basicvsr(basicvsr_file).config
+    differs = {name for name, value in preset.config.items() if not name.startswith("_") and config[name] != value}
+    assert differs == {"channels", "backward_blocks", "forward_blocks"}
+    published = [parameter for name, parameter in preset.named_parameters() if not _semantic(name)]
+    assert sum(parameter.numel() for parameter in published) == 6_291_311
+
+
+def _semantic(name: str) -> bool:
+    return name.startswith("attention.") or ".gps." in name or ".isee." in name
 
 
 def _edited(weights: dict[str, Tensor], **changes: Tensor | None) -> dict[str, Tensor]:
@@ -99,7 +114,7 @@ def _edited(weights: dict[str, Tensor], **changes: Tensor | None) -> dict[str, T
             {"forward_trunk.main.2.2.conv1.weight": torch.zeros(1)},
             "`forward_trunk.main.2.2.conv1.weight` has no place",
         ),
-        ({"fusion.weight": torch.zeros(16, 32, 3, 3)}, r"`fusion.weight` of .* is \(16, 32, 3, 3\); it must be"),
+        ({"fusion.weight": torch.zeros(32, 64, 3, 3)}, r"`fusion.weight` of .* is \(32, 64, 3, 3\); it must be"),
         ({"spynet.std": torch.ones(1, 3, 1, 1)}, r"`spynet.std` of .* is \[1.0, 1.0, 1.0\]; it must be \[0.229"),
     ],
 )

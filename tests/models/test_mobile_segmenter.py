@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from seeclear.models.mobile_segmenter import CHANNELS, STRIDES, MobileSegmenter, places
+from seeclear.models.mobile_segmenter import CHANNELS, STRIDES, MobileSegmenter, frame_positions
 from seeclear.models.segmenters import STRIDE
 
 
@@ -62,8 +62,8 @@ def test_every_weight_learns(positions: bool) -> None:
     assert [name for name, parameter in segmenter.named_parameters() if parameter.grad is None] == []
 
 
-def test_places_are_parts_of_the_frame() -> None:
-    where = places(2, 4, torch.device("cpu"))
+def test_positions_are_parts_of_the_frame() -> None:
+    where = frame_positions(2, 4, torch.device("cpu"))
     assert where.shape == (8, 16)
     # the first wave of the rows is half a period: sin(pi y) at y = 1/4 and 3/4; of the columns at x = 1/8, 3/8, ...
     torch.testing.assert_close(where[:, 0], torch.full((8,), math.sin(math.pi / 4)))

@@ -90,7 +90,7 @@ def test_every_pair_depends_on_its_two_frames_alone(random_net: SPyNet) -> None:
 def test_places_are_float32_in_a_network_of_bfloat16(random_net: SPyNet) -> None:
     clip = torch.rand(1, 2, 3, 20, 40) * 2 - 1
     flow = random_net(clip)
-    half = random_net.bfloat16()(clip)
+    half = random_net.bfloat16()(clip, torch.bfloat16)
     assert half.dtype == torch.float32
     assert float((half - flow).abs().mean()) < 0.02 * float(flow.abs().mean())
 

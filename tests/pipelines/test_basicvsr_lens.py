@@ -39,9 +39,9 @@ def pairs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     find = SPyNet.pair_flow
 
-    def count(self: SPyNet, reference: Tensor, support: Tensor) -> Tensor:
+    def count(self: SPyNet, reference: Tensor, support: Tensor, dtype: torch.dtype) -> Tensor:
         seen.extend([reference.shape[-1]] * len(reference))
-        return find(self, reference, support)
+        return find(self, reference, support, dtype)
 
     monkeypatch.setattr(SPyNet, "pair_flow", count)
     return seen

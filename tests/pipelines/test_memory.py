@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from seeclear import PixelCondenser, SeeClearPipeline
+from seeclear import PixelCondenser, SeeClearPipeline, SemanticLens
+from seeclear.models.upsampling import TwoStepUpsampling
 from seeclear.pipelines import SemanticLensPipeline
 from seeclear.pipelines.memory import (
     LARGE_TILE,
@@ -53,6 +54,25 @@ def test_the_optical_flow_of_whole_frames_is_counted(
     with_prior = SeeClearPipeline(**small_components | {"pixel_condenser": condenser, "prior": torch.nn.Linear(1, 1)})
     one_frame = [estimate_peak_bytes(pipe, 180, 320, 1) for pipe in (still, moving, with_prior)]
     assert one_frame[1] - one_frame[0] > 10**7 > one_frame[2] - one_frame[0]  # a prior knows no frames but the clip's
+
+
+def test_two_steps_up_are_counted_alone_and_in_a_prior(small_components: dict[str, Any]) -> None:
+    """Features at full size, of a band of rows, are more than all else in short clips."""
+    one, two = (
+        SemanticLens(channels=256, image=False, gps=False, isee=False, multi_frame_attention=False, upsampling=way)
+        for way in ("direct", "two-step")
+    )
+    more = [
+        estimate_peak_bytes(SemanticLensPipeline(lens), 270, 480, 1)
+        - sum(p.numel() for p in lens.parameters()) * 4 * 1.15
+        for lens in (one, two)
+    ]
+    band = 4 * 256 * 16 * TwoStepUpsampling.band_rows(480) * 480  # bytes of one map
+    assert 4 * band < more[1] - more[0] < 8 * band
+    in_star = [
+        estimate_peak_bytes(SeeClearPipeline(**small_components, prior=lens), 270, 480, 1) for lens in (one, two)
+    ]
+    assert in_star[1] - in_star[0] > 3 * band
 
 
 def test_the_largest_tile_that_fits_is_chosen(pipe: SeeClearPipeline) -> None:

