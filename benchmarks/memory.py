@@ -67,7 +67,7 @@ def restore_few_tiles(every: int) -> None:
     SeeClearPipeline.denoise = denoise_some
 
 
-def measure(path_in: str, path_out: str, settings: dict[str, str | None], every: int) -> None:
+def measure(path_in: str, path_out: str, settings: dict[str, str | int | None], every: int) -> None:
     """Upscales, and prints megabytes of this process before and at the peak, the estimate, and seconds."""
     from seeclear.app.jobs import job
     from seeclear.app.upscale import upscale_video
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--untrained", action="store_true", help="small networks with random weights instead")
     parser.add_argument("--memory", default="auto", help="choose the tile that fits into this, such as 4GB")
     parser.add_argument("--tile", type=int, help="instead: side of a tile in input pixels; 0: whole frames")
+    parser.add_argument("--clip_length", type=int, help="frames of a clip; the pipeline's unless given")
     parser.add_argument("--every", type=int, default=1, help="let the condenser see one tile in so many, for speed")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
@@ -117,7 +118,7 @@ def main() -> None:
             model = f"{folder}/model"
             save_untrained(Path(model))
         cut = {"memory": args.memory} if args.tile is None else {"tile": args.tile or None, "memory": None}
-        settings = json.dumps({"model": model, "dtype": args.dtype, **cut})
+        settings = json.dumps({"model": model, "dtype": args.dtype, "clip_length": args.clip_length, **cut})
         print("| frames | MB before | peak MB | peak over that of the first row | estimated MB | over the peak | s |")
         print("|---|---|---|---|---|---|---|")
         first = 0.0

@@ -5,6 +5,7 @@ import copy
 import importlib.util
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -210,3 +211,27 @@ def basicvsr_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("basicvsr") / "BasicVSR.pth"
     torch.save({"params": _basicvsr_weights(32, 2)}, file)
     return file
+
+
+@pytest.fixture
+def calls_to_the_condenser(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Gets the functions of the package that are on the stack whenever the condenser is called, the outermost first,
+    each as module and name.
+    """
+    import seeclear
+    from seeclear import PixelCondenser
+
+    stacks: list[list[str]] = []
+    package, forward = str(Path(seeclear.__file__).parent), PixelCondenser.forward
+
+    def note(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        frame, names = sys._getframe(1), []
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(package):
+                names.append(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_name}")
+            frame = frame.f_back
+        stacks.append(names[::-1])
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(PixelCondenser, "forward", note)
+    return stacks

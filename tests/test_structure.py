@@ -2,16 +2,13 @@
 """The way through the code is short: few calls from the surface to the network, short functions, no cycles."""
 
 import ast
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from seeclear import PixelCondenser, SeeClearPipeline
-from seeclear.app import cli
+from seeclear import SeeClearPipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "seeclear"
@@ -66,25 +63,6 @@ def test_no_module_imports_itself_through_others() -> None:
         remaining = {name: others for name, others in remaining.items() if name not in free}
 
 
-@pytest.fixture
-def calls_to_the_condenser(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Gets the names of the package's functions that are on the stack whenever the condenser is called."""
-    stacks: list[list[str]] = []
-    forward = PixelCondenser.forward
-
-    def note(self: PixelCondenser, *args: Any, **kwargs: Any) -> Any:
-        frame, names = sys._getframe(1), []
-        while frame is not None:
-            if frame.f_code.co_filename.startswith(str(PACKAGE)):
-                names.append(frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name)
-            frame = frame.f_back  # type: ignore[assignment]
-        stacks.append(names[::-1])
-        return forward(self, *args, **kwargs)
-
-    monkeypatch.setattr(PixelCondenser, "forward", note)
-    return stacks
-
-
 def test_from_a_call_to_the_condenser(
     small_components: dict[str, Any], calls_to_the_condenser: list[list[str]]
 ) -> None:
@@ -93,30 +71,3 @@ def test_from_a_call_to_the_condenser(
     pipe(np.zeros((2, 8, 8, 3), np.uint8), tile=None)
     assert len(calls_to_the_condenser) == 1
     assert [name.rpartition(".")[2] for name in calls_to_the_condenser[0]] == ["__call__", "_restore", "denoise"]
-
-
-def test_from_the_command_line_to_the_condenser(
-    small_components: dict[str, Any],
-    calls_to_the_condenser: list[list[str]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    SeeClearPipeline(**small_components).save_pretrained(tmp_path / "model")
-    Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(tmp_path / "in.png")
-    arguments = [
-        "upscale",
-        tmp_path / "in.png",
-        tmp_path / "out.png",
-        "--model",
-        tmp_path / "model",
-        "--dtype",
-        "fp32",
-    ]
-    monkeypatch.setattr(sys, "argv", ["seeclear", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert not ended.value.code, capsys.readouterr().err
-    assert len(calls_to_the_condenser) >= 1
-    for names in calls_to_the_condenser:
-        assert len(names) <= 8, names

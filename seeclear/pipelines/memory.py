@@ -30,7 +30,7 @@ from seeclear.video.codecs import LARGE_FRAME
 from .pipeline_seeclear import SeeClearPipeline
 from .pipeline_semantic_lens import SemanticLensPipeline
 from .settings import RestorationSettings
-from .tiles import DEFAULT_TILE_OVERLAP, Tiling, plan_tiles
+from .tiles import DEFAULT_TILE_OVERLAP, Tiling
 
 Pipeline = SeeClearPipeline | SemanticLensPipeline
 
@@ -103,12 +103,12 @@ def estimate_peak_bytes(
     settings = RestorationSettings(clip_length=clip_length, clip_overlap=clip_overlap, tile=tile)
     frames, overlap = settings.clips(pipe.config.clip_length, pipe.config.clip_overlap)
     itemsize = (pipe.dtype if dtype is None else dtype).itemsize
-    multiple_of = pipe.pixel_condenser.size_requirement.multiple_of if isinstance(pipe, SeeClearPipeline) else 1
-    tiling = plan_tiles(height, width, settings, multiple_of)
+    layout = pipe.layout
+    tiling = layout.plan_tiles(height, width, settings)
 
     low_res = 12 * height * width
     high_res = low_res * pipe.scale**2
-    around = 2 * _reach(pipe)
+    around = 2 * layout.reach
     flow = (frames + around - 1) * height * width * FLOW_BYTES if _moves(pipe) else 0
     always = BASE_BYTES + _weights(pipe) * itemsize + (LOW_RES_COPIES * (frames + around) + 2) * low_res + flow
     seeing = frames * _distilled_pixels(pipe, height, width) * DISTILLER_BYTES * itemsize // 4
@@ -221,11 +221,6 @@ def _moves(pipe: Pipeline) -> bool:
     """Whether a network of the pipeline moves anything along the optical flow."""
     networks = [part for part in pipe.components.values() if isinstance(part, PixelCondenser | SemanticLens)]
     return any(network.needs_flow for network in networks)
-
-
-def _reach(pipe: Pipeline) -> int:
-    """Frames beyond either end of a clip at which the pipeline looks."""
-    return pipe.pixel_condenser.reach if isinstance(pipe, SeeClearPipeline) and pipe.prior is None else 0
 
 
 def _weights(pipe: Pipeline) -> int:
