@@ -55,6 +55,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline, a Hub id "
         "or a shipped name")  # fmt: skip
     model("--start_from", help="a saved pipeline, whose lens' weights the preset's lens takes over")
+    model("--freeze_flow", action="store_true", help="leave the network that finds the optical flow as it is")
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
     add_data_arguments(parser.add_argument_group("data"))
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
@@ -107,6 +108,14 @@ def build_pipeline(
     return SemanticLensPipeline(lens, distiller, CLIP_LENGTH, CLIP_OVERLAP)
 
 
+def prepare_lens(lens: SemanticLens, args: argparse.Namespace) -> None:
+    """Sets up a lens for training as the arguments say."""
+    if args.gradient_checkpointing:
+        lens.enable_gradient_checkpointing()
+    if args.freeze_flow and lens.flow_network is not None:
+        lens.flow_network.requires_grad_(False)
+
+
 class Trainer(TrainingLoop):
     """One training run of the lens; the distiller is frozen and apart."""
 
@@ -114,8 +123,7 @@ class Trainer(TrainingLoop):
         super().__init__(args, accelerator)
         self.pipeline = build_pipeline(args)
         lens, distiller = self.pipeline.semantic_lens, self.pipeline.semantic_distiller
-        if args.gradient_checkpointing:
-            lens.enable_gradient_checkpointing()
+        prepare_lens(lens, args)
         self.data = build_data(args, args.num_frames, num_samples=args.max_train_steps * self.clips_per_step)
         self.semantics = None
         if lens.needs_semantics:
@@ -168,8 +176,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     components: dict[str, nn.Module] = {"semantic_lens": lens}
     if lens.needs_semantics:
         components["semantic_distiller"] = distiller.requires_grad_(False).eval()
-    if args.gradient_checkpointing:
-        lens.enable_gradient_checkpointing()
+    prepare_lens(lens, args)
 
     def step(network: Callable[..., Any], _: object) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution

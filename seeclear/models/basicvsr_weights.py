@@ -20,6 +20,7 @@ BASICVSR: dict[str, Any] = {
     "trunk_input": "frames",
     "flow": "spynet",
     "coupled_branches": False,
+    "fused_branches": True,
     "upsampling": "two-step",
     "skip": "bilinear",
     "extraction_blocks": 0,
@@ -123,3 +124,14 @@ def read_basicvsr(file: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[st
         state[f"{way}_branch.fuse_sources.bias"] = weights[f"{way}_trunk.main.0.bias"]
         state[f"{way}_branch.fuse_aligned.weight"] = aligned
     return BASICVSR | {"channels": channels, "backward_blocks": blocks, "forward_blocks": blocks}, state
+
+
+def couple(weights: dict[str, Tensor]) -> None:
+    """Lets the forward branch see what the backward one made, at first with weights of zero.
+
+    Args:
+        weights: of a lens with `fused_branches` but without `coupled_branches`; changed.
+    """
+    name = "forward_branch.fuse_sources.weight"
+    frame, aligned = weights[name], weights["forward_branch.fuse_aligned.weight"]
+    weights[name] = torch.cat([frame, torch.zeros_like(aligned)], dim=1)

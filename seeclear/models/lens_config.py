@@ -38,6 +38,10 @@ def check_config(config: Any) -> None:
         raise ValueError(
             f"`extraction_blocks` is {config.extraction_blocks}; with `trunk_input` 'frames' there are none, 0"
         )
+    if config.second_order and config.trunk_input != "frames":
+        raise ValueError("`second_order` is on; a lens whose branches know features has it not")
+    if config.fused_branches is False and not config.coupled_branches:
+        raise ValueError("`fused_branches` and `coupled_branches` are off; the backward branch would have no use")
     if config.flow != "dis" and not moves(config):
         raise ValueError(f"`flow` is {config.flow!r}; a lens that moves nothing needs no network for it")
 

@@ -54,11 +54,19 @@ class ClipMotion:
         there = self.flow_between(t, before)
         return (there, self.enlarged[before], self.ordered[t]) if self.enlarged else (there, None, None)
 
+    def flow_beyond(self, t: int, before: int) -> Tensor:
+        """The flow (B, 2, H, W) from frame `t` by way of its neighbor `before` to the next one in that direction."""
+        first, second = self.flow_between(t, before), self.flow_between(before, 2 * before - t)
+        return first + warp(second, first)
+
 
 class PropagationBranch(nn.Module):
     """One direction of the propagation, a recurrence over the frames of a clip:
 
         state <- blocks(fuse(the frame's own features, align(warp(state))))
+
+    Of second order it fuses the moved state of the frame before that as well (BasicVSR++, Chan et al., CVPR 2022,
+    arXiv 2104.13371, without its deformable convolutions).
 
     Args:
         channels: C.
@@ -70,6 +78,7 @@ class PropagationBranch(nn.Module):
         trunk: as a branch of BasicVSR (Chan et al., CVPR 2021, arXiv 2012.02181): states are moved along the flow as
             they are, at LR size, and fused with the frame by 3x3 convolutions and a leaky ReLU. Motion compensation
             shows neighbors, and that adds nothing until it is trained.
+        second_order: of a trunk; adds nothing until it is trained, either.
 
     Raises:
         ValueError: `neighbor_channels` or `hidden_channels` is not as above.
@@ -84,6 +93,7 @@ class PropagationBranch(nn.Module):
         scale: int | None = None,
         neighbor_channels: int = 3,
         trunk: bool = False,
+        second_order: bool = False,
     ) -> None:
         super().__init__()
         if neighbor_channels not in (1, 3):
@@ -99,6 +109,7 @@ class PropagationBranch(nn.Module):
         side = 3 if trunk else 1
         self.fuse_sources = nn.Conv2d(source_channels, channels, side, padding=side // 2)
         self.fuse_aligned = nn.Conv2d(channels, channels, side, padding=side // 2, bias=False)
+        self.fuse_second = zero_init(nn.Conv2d(channels, channels, 3, padding=1, bias=False)) if second_order else None
         self.blocks = conv_blocks(blocks, channels, hidden_channels)
 
     def forward(
@@ -138,15 +149,23 @@ class PropagationBranch(nn.Module):
         states: dict[int, Tensor] = {}
         for t in reversed(range(num_frames)) if reverse else range(num_frames):
             before = t + 1 if reverse else t - 1
-            states[t] = run(self.step, features[t], states.get(before), t, before, motion, align)
+            second = None if self.fuse_second is None else states.get(2 * before - t)
+            states[t] = run(self.step, features[t], states.get(before), second, t, before, motion, align)
         in_order = torch.stack([states[t].permute(0, 2, 3, 1) for t in range(num_frames)], dim=1)  # channels last
         return in_order.flatten(0, 1).permute(0, 3, 1, 2)
 
     def step(
-        self, own: Tensor, state: Tensor | None, t: int, before: int, motion: ClipMotion | None, align: Align | None
+        self,
+        own: Tensor,
+        state: Tensor | None,
+        second: Tensor | None,
+        t: int,
+        before: int,
+        motion: ClipMotion | None,
+        align: Align | None,
     ) -> Tensor:
-        """The state of frame `t` from its features `own` and the state of frame `before`, each (B, C, H, W); the first
-        frame has none before it.
+        """The state of frame `t` from its features `own`, the state of frame `before` and, of second order, that of
+        the frame before that, each (B, C, H, W); the first frames lack them.
         """
         if state is not None:
             if motion is not None:
@@ -156,6 +175,8 @@ class PropagationBranch(nn.Module):
             if align is not None:
                 state = align(state, t, before)
             own = self.fuse_aligned(state).add_(own)
+        if second is not None and motion is not None and self.fuse_second is not None:
+            own = self.fuse_second(move(second, motion.flow_beyond(t, before))).add_(own)
         return self.blocks(F.leaky_relu(own, LEAKY_SLOPE) if self.trunk else own)
 
     def compensate(
@@ -186,9 +207,14 @@ class PropagationBranch(nn.Module):
                 moved = as_channels(sample_subpixels(features_at_hr, grid, self.scale))
             seen = as_channels(sample_subpixels(neighbor, grid, self.scale) - enlarged)
         if moved is None:
-            moved = warp(features.float(), flow, beyond="zeros")
-            moved = moved.to(features.dtype, memory_format=torch.channels_last)
+            moved = move(features, flow)
         return moved, seen
+
+
+def move(features: Tensor, flow: Tensor) -> Tensor:
+    """Features of a frame (B, C, H, W), moved along the flow to it (B, 2, H, W), zeros where that leads outside."""
+    moved = warp(features.float(), flow, beyond="zeros")
+    return moved.to(features.dtype, memory_format=torch.channels_last)
 
 
 class BranchFusion(nn.Module):

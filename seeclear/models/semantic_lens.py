@@ -35,7 +35,7 @@ from seeclear.loading import FromShipped
 from seeclear.resize import imresize
 from seeclear.shipped import SCALE
 
-from .basicvsr_weights import read_basicvsr
+from .basicvsr_weights import couple, read_basicvsr
 from .blocks import conv_blocks, in_parts, zero_init
 from .lens_config import check_config, check_inputs, moves
 from .lens_modules import (
@@ -102,14 +102,16 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         trunk_input: what the branches know of a frame: its "features", or "frames", the frame itself, which makes
             them trunks ([`PropagationBranch`]), without `extraction_blocks`.
         flow: how the optical flow is found: "dis", on the CPU, or "spynet", by a network that is trained along.
-        coupled_branches: the forward branch sees what the backward one made; else what both made is fused.
+        coupled_branches: the forward branch sees what the backward one made.
+        fused_branches: what both made is fused; None: unless they are coupled.
+        second_order: the branches of a lens that sees frames look two frames back.
         upsampling: "direct" in one pixel shuffle, or "two-step" ([`TwoStepUpsampling`]).
         skip: what the result is added to, the "bicubic" or the "bilinear" enlargement.
 
     Raises:
         ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
-            `neighbor_channels` is neither 1 nor 3, or `hidden_channels` is below 1; `extraction_blocks` or `flow` has
-            nothing to do, or a choice is none of those above.
+            `neighbor_channels` is neither 1 nor 3, or `hidden_channels` is below 1; `extraction_blocks`, `flow`,
+            `second_order` or a branch has nothing to do, or a choice is none of those above.
     """
 
     _supports_gradient_checkpointing = True
@@ -147,6 +149,8 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         coupled_branches: bool = True,
         upsampling: str = "direct",
         skip: str = "bicubic",
+        fused_branches: bool | None = None,
+        second_order: bool = False,
     ) -> None:
         super().__init__()
         check_config(self.config)
@@ -175,6 +179,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
                 GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
                 InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
                 trunk=sees_frames,
+                second_order=second_order,
             )
 
         self.flow_network = SPyNet() if flow == "spynet" else None
@@ -182,7 +187,8 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         self.extraction = conv_blocks(extraction_blocks, channels, hidden_channels)
         self.backward_branch = branch(own, backward_blocks)
         self.forward_branch = branch(own + channels if coupled_branches else own, forward_blocks)
-        self.fusion = None if coupled_branches else BranchFusion(channels)
+        fused = not coupled_branches if fused_branches is None else fused_branches
+        self.fusion = BranchFusion(channels) if fused else None
         self.attention = (
             MultiFrameAttention(channels, attention_layers, head_dim, attention_window_size)
             if multi_frame_attention
@@ -202,15 +208,18 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
             file: a checkpoint as BasicSR publishes it. It is a pickle, of which tensors and containers are read alone
                 (`weights_only`); nothing else in this package reads one.
             config: arguments that the checkpoint does not set: the semantic modules, `motion_compensation`, and their
-                widths. `image` is off unless given.
+                widths; `second_order` and `coupled_branches`. `image` is off unless given. Whatever is on begins so
+                that it changes nothing.
 
         Raises:
             ValueError: the file is not such a checkpoint, or an argument is set by it.
         """
         shape, weights = read_basicvsr(file)
-        for name in sorted(shape.keys() & config.keys()):
+        for name in sorted(shape.keys() & config.keys() - {"coupled_branches"}):
             raise ValueError(f"`{name}` was given; the checkpoint sets it")
         lens = cls(**{"image": False} | shape | config)
+        if lens.config.coupled_branches:
+            couple(weights)
         lens.load_state_dict(weights, strict=False)  # the modules that begin as identities are not in it
         return lens
 
@@ -265,11 +274,10 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         motion = self._motion(low_res, enlarged, flow)
         given: dict[str, Any] = {"semantics": semantics, "run": self._run}
         behind = self.backward_branch((own,), num_frames, motion, reverse=True, **given)  # (B*F, C, H, W)
-        if self.fusion is None:
-            hidden = self.forward_branch((own, behind), num_frames, motion, **given)
-        else:
-            ahead = self.forward_branch((own,), num_frames, motion, **given)
-            hidden = in_parts(self.fusion, behind, ahead)
+        sources = (own, behind) if self.config.coupled_branches else (own,)
+        hidden = self.forward_branch(sources, num_frames, motion, **given)
+        if self.fusion is not None:
+            hidden = in_parts(self.fusion, behind, hidden)
 
         # 3. all frames together, and up
         if self.attention is not None:

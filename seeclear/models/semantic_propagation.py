@@ -54,8 +54,11 @@ class SemanticPropagationBranch(PropagationBranch):
         gps: GlobalPerspectiveShifter | None,
         isee: InstanceSemanticEmbedding | None,
         trunk: bool = False,
+        second_order: bool = False,
     ) -> None:
-        super().__init__(channels, source_channels, blocks, hidden_channels, scale, neighbor_channels, trunk)
+        super().__init__(
+            channels, source_channels, blocks, hidden_channels, scale, neighbor_channels, trunk, second_order
+        )
         self.image, self.gps, self.isee = image, gps, isee
 
     def forward(

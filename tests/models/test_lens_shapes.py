@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from seeclear.models import SemanticLens
 from seeclear.models.basicvsr_weights import BASICVSR
+from seeclear.models.propagation import ClipMotion
 from seeclear.resize import imresize
 
 SMALL = {
@@ -55,6 +56,8 @@ CHOICES: list[dict[str, Any]] = [
         **(FRAMES if frames else {}),
         "motion_compensation": motion,
         "coupled_branches": coupled,
+        "fused_branches": motion if coupled else None,
+        "second_order": frames and motion,
         "upsampling": upsampling,
         "skip": skip,
         "flow": "spynet" if frames or motion else "dis",
@@ -103,6 +106,41 @@ def test_features_of_a_trunk_move_along_the_flow_and_are_zero_beyond_the_frame()
     moved, seen = branch.compensate(support, flow, None, None)
     torch.testing.assert_close(moved[..., :3], support[..., 2:])
     assert torch.equal(moved[..., 3:], torch.zeros(1, 16, 3, 2)) and seen is None
+
+
+@torch.no_grad()
+def test_a_branch_of_second_order_sees_two_frames_back_along_both_flows(randomize: Callable[..., nn.Module]) -> None:
+    """A picture that moves two pixels a frame: the state of the frame before the last arrives moved by four."""
+    torch.manual_seed(0)
+    lens = randomize(SemanticLens(**SMALL, **PLAIN, **FRAMES, second_order=True))
+    assert isinstance(lens, SemanticLens) and lens.forward_branch.fuse_second is not None
+    branch = lens.forward_branch
+    branch.blocks = nn.Sequential()
+    for conv in (branch.fuse_sources, branch.fuse_aligned):  # a state is what it sees two frames back, and source one
+        nn.init.zeros_(conv.weight)
+    branch.fuse_sources.weight[0, 0, 1, 1] = 1
+    nn.init.zeros_(branch.fuse_sources.bias)
+    nn.init.dirac_(branch.fuse_second.weight)
+    picture = torch.rand(1, 3, 6, 20)
+    sources = torch.cat([torch.cat([picture, torch.zeros(1, 16, 6, 20)], dim=1)] + [torch.zeros(1, 19, 6, 20)] * 2)
+    flow = torch.tensor([2.0, 0.0])[None, None, None, :, None, None].expand(1, 2, 2, 2, 6, 20)
+    motion = ClipMotion(None, flow, 4, 3)
+    states = branch((sources,), 3, motion)
+    torch.testing.assert_close(states[2, 0, :, :16], picture[0, 0, :, 4:])
+    assert torch.equal(states[2, 0, :, 16:], torch.zeros(6, 4))
+    assert float(states[1].abs().max()) == 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"second_order": True}, "`second_order` is on"),
+        ({"coupled_branches": False, "fused_branches": False}, "`fused_branches` and `coupled_branches` are off"),
+    ],
+)
+def test_parts_without_a_use_are_refused(choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SemanticLens(**SMALL, **choice)
 
 
 @torch.no_grad()
