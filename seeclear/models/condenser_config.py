@@ -12,12 +12,19 @@ from .condenser_levels import LevelSpec
 from .size_requirement import SizeRequirement
 
 
+def layers_of_levels(config: Any) -> tuple[int, ...]:
+    """The residual blocks in an encoder level and in a decoder level, for every level, the finest first."""
+    layers, levels = config.layers_per_level, len(config.channels)
+    return (layers,) * levels if isinstance(layers, int) else tuple(layers)
+
+
 def level_specs(config: Any) -> list[LevelSpec]:
     """Of every level, the finest first, from the condenser's configuration."""
+    widths = zip(config.channels, config.self_attention, layers_of_levels(config), strict=True)
     return [
         LevelSpec(
             channels=width,
-            layers=config.layers_per_level,
+            layers=layers,
             time_embed_dim=config.time_embed_dim,
             head_dim=config.head_dim,
             window_size=config.window_size,
@@ -25,12 +32,12 @@ def level_specs(config: Any) -> list[LevelSpec]:
             shift=(len(config.channels) - level) % 2 == 1,  # windows of neighboring levels against each other
             token_dim=config.token_dim,
             semantic_feature_dim=config.semantic_feature_dim,
-            texture_dim=config.texture_dim if config.texture_memory else None,
+            texture_dim=config.texture_dim if config.texture_memory and layers else None,
             frame_semantics=config.frame_semantics,
             clip_semantics=config.clip_semantics,
             multi_frame_attention=config.multi_frame_attention,
         )
-        for level, (width, attends) in enumerate(zip(config.channels, config.self_attention, strict=True))
+        for level, (width, attends, layers) in enumerate(widths)
     ]
 
 
@@ -48,6 +55,11 @@ def check_config(config: Any) -> None:
     if len(config.self_attention) != len(channels):
         raise ValueError(
             f"`self_attention` has {len(config.self_attention)} entries; there are {len(channels)} levels"
+        )
+    if len(layers_of_levels(config)) != len(channels) or min(layers_of_levels(config)) < 0:
+        raise ValueError(
+            f"`layers_per_level` is {config.layers_per_level}; it must be a number of blocks, or one for each of the "
+            f"{len(channels)} levels"
         )
     if config.motion_compensation and config.wavelet_levels < 1:
         raise ValueError(
