@@ -69,8 +69,9 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
         scale: upscaling factor s; only fixes the size requirement.
         wavelet_levels: levels k of the packet decomposition; the state has 3 * 4^k channels there.
         channels: C_l of every level, multiples of `head_dim`.
-        layers_per_level: residual blocks in an encoder level and in a decoder level, or such numbers for every level. A
-            level of none only hands on what the wavelet packets and the level below it give; nothing is read there.
+        layers_per_level: residual blocks in an encoder level and in a decoder level, or such numbers for every level.
+            A level of none only hands on what the wavelet packets and the level below it give; no semantics and no
+            textures are read there.
         middle_layers: residual blocks in the middle.
         refinement_blocks: residual blocks at the wavelet grid between the decoder and the last convolution. They know
             no timestep and no semantics, and cost little beside a level.

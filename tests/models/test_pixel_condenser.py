@@ -75,6 +75,27 @@ def test_every_row_of_the_ablation_is_a_configuration(
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
+@pytest.mark.parametrize("levels", [(0, 1, 1), (1, 0, 2), (0, 0, 0)])
+def test_levels_have_as_many_layers_as_asked_for(
+    levels: tuple[int, ...], small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
+) -> None:
+    torch.manual_seed(0)
+    model = randomize(PixelCondenser(**small_condenser_config | {"layers_per_level": levels} | PROPAGATION))
+    for level, layers in enumerate(levels):
+        encoder, decoder = model.encoder[level], model.decoder[level]
+        assert [len(encoder.blocks), len(decoder.blocks), len(decoder.attentions)] == [layers] * 3
+        assert (decoder.category is None) == (layers == 0)
+    output = model(**_inputs(), update_memory=True)
+    (output.sample.square().mean() + (output.memory.square() @ torch.arange(16.0)).mean()).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_a_number_of_layers_is_that_of_every_level(small_condenser_config: dict[str, Any]) -> None:
+    config = small_condenser_config | {"layers_per_level": 1}
+    one, each = PixelCondenser(**config), PixelCondenser(**config | {"layers_per_level": (1, 1, 1)})
+    assert list(one.state_dict()) == list(each.state_dict())
+
+
 def test_frames_inform_each_other_only_through_multi_frame_attention_and_clip_semantics(
     small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
 ) -> None:
@@ -372,3 +393,6 @@ def test_errors_name_the_argument(condenser: PixelCondenser, small_condenser_con
         PixelCondenser(**small_condenser_config | {"channels": (16, 20, 32)})
     with pytest.raises(ValueError, match="`self_attention`"):
         PixelCondenser(**small_condenser_config | {"self_attention": (True,)})
+    for layers in ((1, 1), (1, 1, -1), -1):
+        with pytest.raises(ValueError, match="`layers_per_level`"):
+            PixelCondenser(**small_condenser_config | {"layers_per_level": layers})
