@@ -8,6 +8,11 @@ Quality is what `seeclear evaluate` measures on the given originals, made smalle
 at its default steps. In brackets PSNR minus bicubic's, LPIPS and DISTS over bicubic's. Speed is that of a video of
 320x180 that becomes 1280x720, models loaded and warm, nothing read or written; frames that clips share
 are restored twice, and count. Nothing else should run meanwhile.
+
+The measure of speed is BasicVSR (Chan et al., CVPR 2021): 3x3 convolutions of 64 channels at the size of the
+low-resolution frames, and nothing is faster on most machines. How fast this one computes them is measured, in the same
+dtype; "of BasicVSR's time" is a model's time over that of BasicVSR's convolutions at that rate, and "of the
+convolutions' rate" the arithmetic that a model does in a second over theirs.
 """
 
 import argparse
@@ -21,6 +26,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 from seeclear.app.evaluate import Evaluation, evaluate, load_model
 from seeclear.app.models import parameter_counts
@@ -30,6 +36,19 @@ from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
 
 SHIPPED = ["semantic-lens-tiny", "seeclear-tiny", "seeclear-star-tiny"]
 PROTOCOL = "y"
+WIDTH = 64
+"""Channels of BasicVSR."""
+BASICVSR_PRODUCTS = (
+    9
+    * (
+        2 * (3 + WIDTH) * WIDTH  # the first convolution of each trunk
+        + 2 * 60 * WIDTH**2  # thirty residual blocks of each
+        + (1 + 4) * 4 * WIDTH**2  # two pixel shuffles
+        + 16 * (WIDTH + 3) * WIDTH  # two convolutions at the size of the result
+    )
+    + 2 * WIDTH**2
+)
+"""Of numbers, for each low-resolution pixel, in BasicVSR's convolutions without those of its flow network."""
 
 
 def seconds_per_frame(call: Callable[[torch.Tensor], object], height: int, width: int, num_frames: int) -> float:
@@ -43,14 +62,44 @@ def seconds_per_frame(call: Callable[[torch.Tensor], object], height: int, width
     return (time.perf_counter() - start) / num_frames
 
 
+def convolution_rate(height: int, width: int, device: torch.device, dtype: torch.dtype, seconds: float = 2.0) -> float:
+    """Floating-point operations a second in 3x3 convolutions of `WIDTH` channels on one frame of that size."""
+    conv = torch.nn.Conv2d(WIDTH, WIDTH, 3, padding=1).to(device, dtype, memory_format=torch.channels_last)
+    maps = torch.randn(1, WIDTH, height, width).to(device, dtype, memory_format=torch.channels_last)
+
+    def run(times: int) -> float:
+        start = time.perf_counter()
+        for _ in range(times):
+            conv(maps)
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
+        return time.perf_counter() - start
+
+    with torch.inference_mode():
+        one = run(5) / 5
+        times = max(5, round(seconds / one))
+        return times * 2 * 9 * WIDTH**2 * height * width / run(times)
+
+
+def count_flops(call: Callable[[torch.Tensor], object], height: int, width: int, num_frames: int) -> float:
+    """Floating-point operations a frame in convolutions, matrix products and attention."""
+    with FlopCounterMode(display=False) as counter:
+        call(torch.randint(256, (num_frames, 3, height, width), dtype=torch.uint8))
+    return counter.get_total_flops() / num_frames
+
+
 def costs(models: list[str], args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Of bicubic and every model: parameters of its parts, and seconds a frame."""
+    """Of bicubic and every model: parameters of its parts and seconds a frame; of models besides operations a frame,
+    the time as a multiple of that of BasicVSR's convolutions, and the rate of operations as one of theirs.
+    """
     size = (args.height, args.width)
     target = (4 * args.height, 4 * args.width)
     bicubic = seconds_per_frame(lambda video: bicubic_frames(video, target), *size, args.timed_frames)
     found: dict[str, dict[str, Any]] = {BICUBIC: {"parameters": {}, "seconds": bicubic}}
     device = choose_device(args.device)
     dtype, _ = parse_dtype(args.dtype, device)
+    rate = convolution_rate(*size, device, dtype)
+    basicvsr = 2 * BASICVSR_PRODUCTS * args.height * args.width / rate
     for model in models:
         pipe, _ = load_model(model, device, dtype)
         pipe.set_progress_bar_config(disable=True)
@@ -60,7 +109,17 @@ def costs(models: list[str], args: argparse.Namespace) -> dict[str, dict[str, An
 
         name = Path(model).name if Path(model).is_dir() else model  # as `evaluate` calls it
         seconds = seconds_per_frame(call, *size, args.timed_frames)
-        found[name] = {"parameters": parameter_counts(pipe), "seconds": seconds}
+        for part in pipe.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.requires_grad_(False)  # the counter fails where a weight that wants a gradient is an argument
+        flops = count_flops(call, *size, args.timed_frames)
+        found[name] = {
+            "parameters": parameter_counts(pipe),
+            "seconds": seconds,
+            "flops": flops,
+            "of_basicvsr": seconds / basicvsr,
+            "of_convolutions": flops / seconds / rate,
+        }
     return found
 
 
@@ -70,7 +129,11 @@ def table(evaluation: Evaluation, cost: dict[str, dict[str, Any]], size: str) ->
     lines = figures_table(evaluation.report["mean"], get_protocol(PROTOCOL), seconds).splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if not line.startswith("| -")]
     rows[0][-1] = f"s per frame of {size}"
+    rows[0] += ["GFLOP", "of BasicVSR's time", "of the convolutions' rate"]
     for row, values in zip(rows[1:], cost.values(), strict=True):
+        known = "flops" in values
+        row += [f"{values['flops'] / 1e9:.0f}" if known else "", f"{values['of_basicvsr']:.2f}" if known else ""]
+        row.append(f"{values['of_convolutions']:.2f}" if known else "")
         parameters = sum(values["parameters"].values())
         row.insert(1, f"{parameters / 1e6:.1f} M" if parameters else "")
     rows[0].insert(1, "parameters")
