@@ -209,18 +209,22 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
                 (`weights_only`); nothing else in this package reads one.
             config: arguments that the checkpoint does not set: the semantic modules, `motion_compensation`, and their
                 widths; `second_order` and `coupled_branches`. `image` is off unless given. Whatever is on begins so
-                that it changes nothing.
+                that it changes nothing. `flow="dis"` leaves out the checkpoint's flow network, whose terms are not
+                those of the rest (see `examples/convert_basicvsr.py`); the frames are then nearly BasicVSR's.
 
         Raises:
             ValueError: the file is not such a checkpoint, or an argument is set by it.
         """
         shape, weights = read_basicvsr(file)
-        for name in sorted(shape.keys() & config.keys() - {"coupled_branches"}):
+        for name in sorted(shape.keys() & config.keys() - {"coupled_branches", "flow"}):
             raise ValueError(f"`{name}` was given; the checkpoint sets it")
         lens = cls(**{"image": False} | shape | config)
         if lens.config.coupled_branches:
             couple(weights)
-        lens.load_state_dict(weights, strict=False)  # the modules that begin as identities are not in it
+        if lens.flow_network is None:
+            weights = {name: value for name, value in weights.items() if not name.startswith("flow_network.")}
+        _, unexpected = lens.load_state_dict(weights, strict=False)  # modules that begin as identities
+        assert not unexpected
         return lens
 
     @property

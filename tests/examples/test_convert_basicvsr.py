@@ -38,19 +38,28 @@ def test_the_folder_holds_the_pipeline_its_card_and_where_the_weights_are_from(
 ) -> None:
     script.main([str(basicvsr_file), "--output_dir", f"{tmp_path}/lens", "--distiller", str(distiller)])
     script.main([str(basicvsr_file), "--output_dir", f"{tmp_path}/plain", "--without", *script.MODULES])
-    whole, plain = (SemanticLensPipeline.from_pretrained(tmp_path / name) for name in ("lens", "plain"))
+    without = ["--without", *script.MODULES, "--with", *script.ADDITIONS, "--flow"]
+    for flow in ("spynet", "dis"):
+        script.main([str(basicvsr_file), "--output_dir", f"{tmp_path}/{flow}", *without, flow])
+    whole, plain, more, dis = (
+        SemanticLensPipeline.from_pretrained(tmp_path / name) for name in ("lens", "plain", "spynet", "dis")
+    )
     assert plain.semantic_distiller is None and whole.semantic_distiller is not None
+    assert dis.semantic_lens.flow_network is None and more.semantic_lens.config.coupled_branches
     video = torch.rand(3, 3, 18, 25)
     frames = []
-    for pipe in (whole, plain):
+    for pipe in (whole, plain, more, dis):
         pipe.set_progress_bar_config(disable=True)
         frames.append(pipe(video, scene_detection=False, output_type="pt").frames)
-    torch.testing.assert_close(frames[0], frames[1], rtol=0, atol=1e-5)
+    for same in frames[1:3]:
+        torch.testing.assert_close(frames[0], same, rtol=0, atol=1e-5)
+    assert not torch.equal(frames[0], frames[3])  # another flow
     notice = (tmp_path / "lens" / "NOTICE").read_text()
     assert "arXiv\n2012.02181" in notice and "Apache License 2.0" in notice and "none of the published ones" in notice
     card = (tmp_path / "lens" / "README.md").read_text()
     assert "gps, isee, multi_frame_attention" in card and "{" not in card
     assert "until they are trained: none" in (tmp_path / "plain" / "README.md").read_text()
+    assert "do not allow to be passed on" in notice and "was left out" in (tmp_path / "dis" / "NOTICE").read_text()
 
 
 def test_what_is_there_is_kept(

@@ -85,6 +85,16 @@ def test_what_the_checkpoint_lacks_can_be_chosen_and_what_it_sets_can_not(basicv
         SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, channels=32)
 
 
+@torch.no_grad()
+def test_the_flow_network_can_be_left_out(basicvsr_file: Path) -> None:
+    """Where nothing moves, the frames are the same; the flow network of random weights finds motion even there."""
+    clip, still = torch.rand(1, 3, 3, 24, 22) * 2 - 1, torch.zeros(1, 2, 2, 2, 24, 22)
+    whole = SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, **OFF)
+    lens = SemanticLens.from_basicvsr(basicvsr_file, **SEMANTIC, **OFF, flow="dis")
+    assert lens.flow_network is None and lens.config.flow == "dis"
+    assert torch.equal(lens(clip, flow=still).sample, whole(clip, flow=still).sample)
+
+
 def test_a_lens_with_published_weights_is_that_of_the_preset(basicvsr_file: Path) -> None:
     """But for channels and blocks, of which this checkpoint has fewer."""
     with torch.device("meta"):
