@@ -22,7 +22,6 @@ from seeclear import (
     SemanticLens,
     SemanticLensPipeline,
 )
-from seeclear.metrics.perceptual import LPIPS
 from seeclear.models.presets import PRESETS
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import parse_arguments, read_configuration
@@ -33,6 +32,7 @@ from seeclear.training.losses import charbonnier_loss, color_loss, grid_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel, take_over
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
+from seeclear.training.perceptual_loss import PerceptualLoss
 from seeclear.training.prior import TrainingPrior, middle_frames, middle_places, set_prior
 from seeclear.training.prior_frames import PriorFrames
 from seeclear.training.sampling import (
@@ -94,6 +94,13 @@ def pixel_loss(args: argparse.Namespace, prediction: Tensor, x0: Tensor) -> Tens
     return loss
 
 
+def perceptual_loss(args: argparse.Namespace) -> PerceptualLoss | None:
+    """LPIPS and DISTS by their weights; None without either."""
+    if args.lpips_weight <= 0 and args.dists_weight <= 0:
+        return None
+    return PerceptualLoss(args.lpips_weights_path, args.lpips_weight, args.dists_weight)
+
+
 class Trainer(TrainingLoop):
     """One training run of the condenser, and of the distiller if asked for."""
 
@@ -113,7 +120,9 @@ class Trainer(TrainingLoop):
         num_frames = self.num_frames if args.prior_frames is None else args.prior_frames
         self.data = build_data(args, num_frames, num_samples=args.max_train_steps * self.clips_per_step)
         self._build_semantics(model)
-        self.lpips = LPIPS(args.lpips_weights_path).to(accelerator.device) if args.lpips_weight > 0 else None
+        self.perceptual = perceptual_loss(args)
+        if self.perceptual is not None:
+            self.perceptual.to(accelerator.device)
         self.prepare(model)
 
     def _build_semantics(self, model: TrainingModel) -> None:
@@ -193,24 +202,25 @@ class Trainer(TrainingLoop):
         prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
 
         loss = pixel_loss(args, prediction, x0)
-        if self.lpips is not None:
-            loss = loss + args.lpips_weight * self._perceptual_loss(prediction, x0, generators)
+        if self.perceptual is not None:
+            frames = self._compared_frames(prediction, x0, generators)
+            loss = loss + self.perceptual(*frames, self.accelerator.autocast)
         return loss
 
-    def _perceptual_loss(self, prediction: Tensor, x0: Tensor, generators: list[torch.Generator]) -> Tensor:
-        """The mean LPIPS of `lpips_frames` frames of each clip, from a random one on; the first follows the last."""
+    def _compared_frames(
+        self, prediction: Tensor, x0: Tensor, generators: list[torch.Generator]
+    ) -> tuple[Tensor, Tensor]:
+        """`lpips_frames` frames of each clip, from a random one on; the first follows the last."""
         num_frames = x0.shape[1]
         first = sample_frame_indices(generators, num_frames)
         count = min(self.args.lpips_frames, num_frames)
         rows = torch.arange(len(x0), device=x0.device).repeat_interleave(count)
         chosen = (first[rows] + torch.arange(len(rows), device=x0.device) % count) % num_frames
         frames = prediction[rows, chosen], x0[rows, chosen]
-        frames = sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
-        with self.accelerator.autocast():
-            predicted, true = (self.lpips.features(images) for images in frames)
-        return self.lpips.distance(predicted, true).mean()
+        return sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
 
     def finished_pipeline(self) -> SeeClearPipeline:
+        args = self.args
         model = self.averaged_model().eval()
         components = self.pipeline.components | {
             "pixel_condenser": model.pixel_condenser,
@@ -222,6 +232,7 @@ class Trainer(TrainingLoop):
             clip_length=self.pipeline.config.clip_length,
             clip_overlap=self.pipeline.config.clip_overlap,
             default_num_inference_steps=self.pipeline.config.default_num_inference_steps,
+            one_step=args.timestep_sampling == "final" and args.final_timestep_probability > 0.5,
         )
 
     def validation_upscaler(self, pipeline: SeeClearPipeline) -> tuple[Callable[[Tensor, int], Tensor], list[int]]:
@@ -255,9 +266,9 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     components: dict[str, nn.Module] = {
         name: component for name, component in pipeline.components.items() if isinstance(component, nn.Module)
     }
-    lpips = LPIPS(args.lpips_weights_path) if args.lpips_weight > 0 else None
-    if lpips is not None:
-        components["lpips"] = lpips
+    perceptual = perceptual_loss(args)
+    if perceptual is not None:
+        components["perceptual loss"] = perceptual
     if args.gradient_checkpointing:
         model.pixel_condenser.enable_gradient_checkpointing()
 
@@ -277,13 +288,10 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         low_res = torch.rand(*clips, 3, side // SCALE, side // SCALE)
         prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
         loss = pixel_loss(args, prediction, x0)
-        if lpips is not None:
+        if perceptual is not None:
             size = min(args.lpips_crop_size or side, side)
             compared = (frames[:, : args.lpips_frames, :, :size, :size] for frames in (prediction, x0))
-            frames = (frames.flatten(0, 1) for frames in compared)
-            with autocast():
-                predicted, true = (lpips.features(images) for images in frames)
-            loss = loss + args.lpips_weight * lpips.distance(predicted, true).mean()
+            loss = loss + perceptual(*(frames.flatten(0, 1) for frames in compared), autocast)
         return loss
 
     return StepPlan(components, model, step)

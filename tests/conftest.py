@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -235,3 +236,32 @@ def calls_to_the_condenser(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(PixelCondenser, "forward", note)
     return stacks
+
+
+VGG16 = [(3, 64, 3), (64, 64, 3), (64, 128, 3), (128, 128, 3), (128, 256, 3), (256, 256, 3), (256, 256, 3)]
+VGG16 += [(256, 512, 3)] + [(512, 512, 3)] * 5
+ALEXNET = [(3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3)]
+
+
+@pytest.fixture(scope="session")
+def perceptual_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with random weights of LPIPS and DISTS in files of the right layout."""
+    from seeclear.metrics.perceptual import ALEXNET_FILE, DISTS_FILE, VGG16_FILE
+
+    folder = tmp_path_factory.mktemp("perceptual")
+    rng = np.random.default_rng(0)
+
+    def write(name: str, layers: list[tuple[int, int, int]], channels: list[int]) -> None:
+        arrays = {f"lin{i}": rng.random(n).astype(np.float32) for i, n in enumerate(channels)}
+        for i, (inputs, outputs, kernel) in enumerate(layers):
+            shape = (outputs, inputs, kernel, kernel)
+            gain = (2 / (inputs * kernel**2)) ** 0.5
+            arrays[f"conv{i}.weight"] = gain * rng.standard_normal(shape, dtype=np.float32)
+            arrays[f"conv{i}.bias"] = 0.1 * rng.standard_normal(outputs, dtype=np.float32)
+        np.savez(folder / name, **arrays)
+
+    write(VGG16_FILE, VGG16, [64, 128, 256, 512, 512])
+    write(ALEXNET_FILE, ALEXNET, [64, 192, 384, 256, 256])
+    values = {name: torch.from_numpy(rng.random((1, 1475, 1, 1), dtype=np.float32)) for name in ("alpha", "beta")}
+    torch.save(values, folder / DISTS_FILE)
+    return folder

@@ -173,9 +173,14 @@ def test_benchmark_of_models(
     monkeypatch.setattr("sys.argv", ["models.py", str(clip), *options])
     runpy.run_path(str(ROOT / "benchmarks" / "models.py"), run_name="__main__")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
-    assert rows[0] == ["", "parameters", "PSNR-Y, dB", "frame-difference error", "s per frame of 48x32"]
+    quality, speed = (
+        ["PSNR-Y, dB", "frame-difference error"],
+        ["GFLOP", "of BasicVSR's time", "of the convolutions' rate"],
+    )
+    assert rows[0] == ["", "parameters", *quality, "s per frame of 48x32", *speed]
     assert [row[0] for row in rows[2:]] == ["bicubic", "semantic-lens-tiny", "seeclear-tiny", "seeclear-star-tiny"]
-    assert all(float(row[-1]) >= 0 and row[2] and row[3] for row in rows[2:])
+    assert all(float(row[4]) >= 0 and row[2] and row[3] for row in rows[2:])
+    assert all(float(row[-2]) > 0 for row in rows[3:])
     report = json.loads((tmp_path / "models.json").read_text())
     assert set(report["cost"]["seeclear-star-tiny"]["parameters"]) == {
         "pixel_condenser",

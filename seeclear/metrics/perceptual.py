@@ -250,11 +250,14 @@ class DISTS(FeatureMetric):
         self._freeze()
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The images themselves in [0, 1], and the features of the five stages."""
+        """The images themselves in [0, 1], and the features of the five stages, in the dtype of the weights; within
+        autocast the convolutions alone are in its dtype.
+        """
         _check_images(images)
         images = images.to(self.mean.dtype) / 2 + 0.5
         normalised = (images - self.mean) / self.std
-        return [images, *self.backbone(normalised.contiguous(memory_format=torch.channels_last))]
+        features = self.backbone(normalised.contiguous(memory_format=torch.channels_last))
+        return [images, *(stage.to(self.mean.dtype) for stage in features)]
 
     def distance(self, features: list[Tensor], reference: list[Tensor]) -> Tensor:
         alphas = self.get_buffer("alpha").split(self.CHANNELS)

@@ -10,6 +10,7 @@
 `streaming` cuts a video into clips and tiles and blends them.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,6 +38,8 @@ from .streaming import Clip, ClipStream, FinishedFrames, Layout, StreamState
 from .tiles import Tile, crop_tile, enlarge_tile, pad_frames
 from .videos import VideoBatch, check_output_type, one_video, single_frames, without_batch
 from .vocabulary import embed_vocabulary
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -78,6 +81,8 @@ class SeeClearPipeline(ShippedPipeline):
         clip_overlap: frames that two clips share and that are blended. Where clips share their noise they meet without
             a seam as it is; a prior that learns from neighbors does better with some.
         default_num_inference_steps: steps of a call that does not say how many.
+        one_step: whether the weights were trained for one step. More then take time and bring nothing, and a call that
+            asks for more logs a note.
     """
 
     model_cpu_offload_seq = "text_encoder->semantic_distiller->prior->pixel_condenser"
@@ -95,6 +100,7 @@ class SeeClearPipeline(ShippedPipeline):
         clip_length: int = 5,
         clip_overlap: int = 0,
         default_num_inference_steps: int = 1,
+        one_step: bool = False,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -109,6 +115,7 @@ class SeeClearPipeline(ShippedPipeline):
             clip_length=clip_length,
             clip_overlap=clip_overlap,
             default_num_inference_steps=default_num_inference_steps,
+            one_step=one_step,
         )
         self._interrupt = False
 
@@ -413,4 +420,9 @@ class SeeClearPipeline(ShippedPipeline):
         scheduler = type(self.scheduler).from_config(self.scheduler.config, **changes)
         steps = settings.num_inference_steps
         scheduler.set_timesteps(self.config.default_num_inference_steps if steps is None else steps)
+        if self.config.one_step and len(scheduler.timesteps) > 1:
+            logger.warning(
+                f"`num_inference_steps` is {len(scheduler.timesteps)}; these weights were trained for one step, and "
+                "more take as many times longer and bring nothing"
+            )
         return scheduler

@@ -41,8 +41,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "--condenser_config, --distiller_config and --start_from change a --preset; a saved model has its own "
             "configuration and weights"
         )
-    if args.lpips_weight > 0 and args.lpips_weights_path is None:
-        parser.error("--lpips_weight needs --lpips_weights_path")
+    for name in ("lpips_weight", "dists_weight"):
+        if getattr(args, name) > 0 and args.lpips_weights_path is None:
+            parser.error(f"--{name} needs --lpips_weights_path")
     if args.lpips_frames < 1:
         parser.error(f"--lpips_frames is {args.lpips_frames}; it must be at least 1")
     if args.lpips_crop_size is not None and args.lpips_crop_size < 16:
@@ -212,7 +213,11 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     )
     add("--validation_data", nargs="*", default=[], help="videos or folders of frames to validate on")
     add("--validation_frames", type=int, default=5, help="how many frames of each validation clip are used")
-    add("--lpips_weights_path", help="the file or folder with the weights of LPIPS-VGG; validation gives it, too")
+    add(
+        "--lpips_weights_path",
+        help="the file or folder with the weights of LPIPS-VGG, the folder with those of "
+        "DISTS, too; validation gives LPIPS",
+    )
 
 
 def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
@@ -231,7 +236,8 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         help="with --timestep_sampling final: how often the timestep is the last, which one-step inference uses",
     )
     add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on --lpips_frames of each clip")
-    add("--lpips_frames", type=int, default=1, help="how many frames of each clip LPIPS compares; at least 1")
+    add("--dists_weight", type=float, default=0.0, help="weight of DISTS on the same frames")
+    add("--lpips_frames", type=int, default=1, help="how many frames of each clip LPIPS and DISTS compare; at least 1")
     add(
         "--lpips_crop_size",
         type=int,

@@ -160,6 +160,7 @@ def _facts(
     if method_facts is None:
         terms = {
             "LPIPS": args.lpips_weight,
+            "DISTS": args.dists_weight,
             "grid": args.grid_weight,
             "color": args.color_weight,
         }

@@ -55,6 +55,7 @@ def folder(
         arrays[f"conv{i}.weight"] = np.zeros((*shape, 3, 3), np.float32)
         arrays[f"conv{i}.bias"] = np.zeros(shape[0], np.float32)
     np.savez(folder / "lpips_vgg16.npz", **arrays)
+    torch.save(dict.fromkeys(("alpha", "beta"), torch.ones(1, 1475, 1, 1)), folder / "dists_weights.pt")
     return folder
 
 
@@ -81,6 +82,7 @@ LPIPS += ["--color_weight", "1"]
     ("script", "arguments"),
     [
         ("train_seeclear", [*SEECLEAR, *LPIPS, "--channels_last"]),
+        ("train_seeclear", [*SEECLEAR, "--dists_weight", "1", "--lpips_weights_path", "."]),
         ("train_seeclear", [*SEECLEAR, "--stage", "joint", "--train_distiller", "all"]),
         ("train_seeclear", [*SEECLEAR, *MOVING]),
         ("train_seeclear", [*SEECLEAR, *MOVING, "--prior_frames", "4", "--stage", "refinement"]),
@@ -95,8 +97,8 @@ def test_estimate_is_what_a_real_step_keeps(
     trainer = module.Trainer(args, Accelerator())
     batch = next(iter(trainer._dataloader()))
     trainer.compute_loss(batch)  # the distiller's results are kept from now on
-    lpips = getattr(trainer, "lpips", None)
-    networks = [trainer.model, *([] if lpips is None else [lpips])]
+    perceptual = getattr(trainer, "perceptual", None)
+    networks = [trainer.model, *([] if perceptual is None else [perceptual])]
     weights = {t.untyped_storage().data_ptr() for n in networks for t in (*n.parameters(), *n.buffers())}
     kept: dict[int, int] = {}
     alive = []

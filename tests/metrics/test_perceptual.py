@@ -17,30 +17,10 @@ from torch.nn import functional
 from seeclear.metrics import DISTS, LPIPS, perceptual_metric
 from seeclear.metrics.perceptual import ALEXNET_FILE, DISTS_FILE, VGG16_FILE, HannPooling
 
-VGG16 = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256)]
-VGG16 += [(256, 512)] + [(512, 512)] * 5
-ALEXNET = [(3, 64, 11), (64, 192, 5), (192, 384, 3), (384, 256, 3), (256, 256, 3)]
 
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("perceptual")
-    rng = np.random.default_rng(0)
-
-    def write(name: str, layers: list[tuple[int, int, int]], channels: list[int]) -> None:
-        arrays = {f"lin{i}": rng.random(n).astype(np.float32) for i, n in enumerate(channels)}
-        for i, (inputs, outputs, kernel) in enumerate(layers):
-            shape = (outputs, inputs, kernel, kernel)
-            gain = (2 / (inputs * kernel**2)) ** 0.5
-            arrays[f"conv{i}.weight"] = gain * rng.standard_normal(shape, dtype=np.float32)
-            arrays[f"conv{i}.bias"] = 0.1 * rng.standard_normal(outputs, dtype=np.float32)
-        np.savez(folder / name, **arrays)
-
-    write(VGG16_FILE, [(*layer, 3) for layer in VGG16], [64, 128, 256, 512, 512])
-    write(ALEXNET_FILE, ALEXNET, [64, 192, 384, 256, 256])
-    values = {name: torch.from_numpy(rng.random((1, 1475, 1, 1), dtype=np.float32)) for name in ("alpha", "beta")}
-    torch.save(values, folder / DISTS_FILE)
-    return folder
+@pytest.fixture
+def weights(perceptual_weights: Path) -> Path:
+    return perceptual_weights
 
 
 @pytest.fixture

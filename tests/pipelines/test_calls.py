@@ -222,3 +222,19 @@ def test_what_was_given_wrongly_is_named(pipe: SeeClearPipeline, lens_pipe: Any)
     for setting, value in (("num_inference_steps", 4), ("sampler", "ddim"), ("noise", "frame"), ("seed", 3)):
         with pytest.raises(ValueError, match=f"`{setting}` is {value!r}; a SemanticLensPipeline does not sample"):
             lens_pipe.stream(video, **{setting: value})
+
+
+def test_weights_of_one_step_say_so_where_more_are_asked_for(
+    pipe: SeeClearPipeline, small_components: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    video = np.zeros((2, 8, 8, 3), np.uint8)
+    once = SeeClearPipeline(**small_components, one_step=True)
+    once.set_progress_bar_config(disable=True)
+    once(video)
+    pipe(video, num_inference_steps=2)
+    assert not caplog.messages
+    once(video, num_inference_steps=2)
+    assert caplog.messages == [
+        "`num_inference_steps` is 2; these weights were trained for one step, and more take as many times longer and "
+        "bring nothing"
+    ]
