@@ -10,10 +10,9 @@ The peak is that of the worst of four moments, on top of what is always there:
     keeping        HR frames of a clip and of its overlap with the next, that overlap once more and a frame as written
     coding         HR frames of the overlap with the next clip; a frame as it was kept; the encoder
 
-HR and LR frames are counted exactly (float32). The constants below were measured as resident memory of the `tiny`
-models on a CPU in float32 and rounded up; activations of other sizes and dtypes are scaled from them by the channels
-and the bytes of a number. `SAFETY` is on top of everything. Peak and estimate of whole runs (one step, 5 frames a
-clip): 320x180 whole 2.18 and 3.10 GB, 1920x1080 in tiles of 160 3.74 and 5.36 GB.
+HR and LR frames are counted exactly (float32). The constants below were fitted to the resident memory of the shipped
+models on a CPU; activations of other sizes and dtypes are scaled from them by the channels and the bytes of a number.
+`SAFETY` is on top of everything. `benchmarks/memory.py` measures, and prints how far the estimate is off.
 """
 
 from collections.abc import Iterator
@@ -34,25 +33,23 @@ from .tiles import DEFAULT_TILE_OVERLAP, Tiling
 
 Pipeline = SeeClearPipeline | SemanticLensPipeline
 
-SAFETY = 1.15
-BASE_BYTES = 550_000_000
-"""Python with torch, diffusers, transformers and PyAV."""
+SAFETY = 1.1
+BASE_BYTES = 750_000_000
+"""Python with torch, diffusers, transformers and PyAV, and the workspaces of kernels and codecs."""
 LOW_RES_COPIES = 4
 """Of the LR frames of a clip: as they were read, stacked, in [-1, 1], padded."""
-HIGH_RES_COPIES = 8
+HIGH_RES_COPIES = 5.5
 """Of the HR frames of a tile, float32: y, noise, state, estimate and what the scheduler makes of them."""
 AROUND_HIGH_RES_COPIES = 2
 """The same of the frames around a clip, of which only y is looked at."""
-LENS_HIGH_RES_COPIES = 5
+LENS_HIGH_RES_COPIES = 3.5
 """The same for Semantic Lens: enlarged, the same filled up, residual, their sum, and as it is kept."""
-CONDENSER_NUMBERS = 13
+CONDENSER_NUMBERS = 9
 """Numbers held at the peak for each LR pixel of a tile and frame, as a multiple of the channels over that pixel."""
-LENS_NUMBERS = 4
+LENS_NUMBERS = 2.6
 """The same for Semantic Lens, as a multiple of its channels."""
-MOTION_NUMBERS = 3.75
-"""What motion compensation adds beside the flow, as a multiple of s^2. With it 20 frames of 320x180, whole, take 3.3
-GB; the estimate is 4.0 GB.
-"""
+MOTION_NUMBERS = 3
+"""What motion compensation adds beside the flow, as a multiple of s^2."""
 UPSAMPLING_NUMBERS = 5
 """Numbers that two-step upsampling holds for each HR pixel of a band, as a multiple of the lens' channels. Activations
 of 10 whole frames of 320x180 with the widths of preset `semantic-lens` took 1.03 GB in float32 and 0.67 GB in

@@ -1,5 +1,8 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -31,3 +34,22 @@ def test_skipped_tiles_become_bicubic_frames_of_the_clip_alone(
     bicubic = imresize(video, scale=4).clamp(0, 1)
     torch.testing.assert_close(frames[3:], bicubic[3:], rtol=0, atol=1e-5)  # the first clip is the one that is seen
     assert not torch.allclose(frames[:2], bicubic[:2], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("semantic-lens-tiny", ["--tile", "0", "--frames", "20"]),
+        ("seeclear-tiny", ["--tile", "0", "--frames", "10"]),
+        ("seeclear-star-tiny", ["--tile", "96", "--frames", "12", "--every", "4"]),
+    ],
+)
+def test_the_estimate_is_near_the_measured_peak(model: str, options: list[str]) -> None:
+    """Of whole jobs, frames of 320x180 made 1280x720, each in a process of its own."""
+    program = Path(__file__).parents[2] / "benchmarks" / "memory.py"
+    command = [sys.executable, str(program), "--model", model, "--height", "180", "--width", "320", *options]
+    row = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    _, before, peak, _, estimate, error, _ = [cell.strip() for cell in row.strip("|").split("|")]
+    assert 0 < float(before) < float(peak)
+    assert float(error.removesuffix(" %")) == pytest.approx(100 * float(estimate) / float(peak) - 100, abs=1)
+    assert -10 <= float(error.removesuffix(" %")) <= 25
