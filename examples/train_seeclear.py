@@ -24,6 +24,7 @@ from seeclear import (
 )
 from seeclear.models.presets import PRESETS
 from seeclear.shipped import SCALE, locate
+from seeclear.training.adversarial import Adversary
 from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.lens_semantics import LensSemantics
@@ -101,6 +102,26 @@ def perceptual_loss(args: argparse.Namespace) -> PerceptualLoss | None:
     return PerceptualLoss(args.lpips_weights_path, args.lpips_weight, args.dists_weight)
 
 
+def perceptual_terms(
+    args: argparse.Namespace,
+    perceptual: PerceptualLoss | None,
+    adversary: Adversary | None,
+    compared: tuple[Tensor, ...],
+    autocast: Callable[[], AbstractContextManager[Any]],
+) -> Tensor:
+    """The losses of single frames: predicted, true and y, each (N, 3, H, W) in [-1, 1]. The discriminator is trained
+    on them as well, before it is asked.
+    """
+    prediction, x0, y = compared
+    loss = torch.zeros((), device=x0.device)
+    if perceptual is not None:
+        loss = loss + perceptual(prediction, x0, autocast)
+    if adversary is not None:
+        adversary.update(prediction, x0, y, autocast)
+        loss = loss + args.adversarial_weight * adversary.loss(prediction, y, autocast)
+    return loss
+
+
 class Trainer(TrainingLoop):
     """One training run of the condenser, and of the distiller if asked for."""
 
@@ -123,6 +144,10 @@ class Trainer(TrainingLoop):
         self.perceptual = perceptual_loss(args)
         if self.perceptual is not None:
             self.perceptual.to(accelerator.device)
+        self.adversary = None
+        if args.adversarial_weight > 0:
+            self.adversary = Adversary(args.discriminator_learning_rate, accelerator.device)
+            accelerator.register_for_checkpointing(self.adversary)
         self.prepare(model)
 
     def _build_semantics(self, model: TrainingModel) -> None:
@@ -202,21 +227,20 @@ class Trainer(TrainingLoop):
         prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
 
         loss = pixel_loss(args, prediction, x0)
-        if self.perceptual is not None:
-            frames = self._compared_frames(prediction, x0, generators)
-            loss = loss + self.perceptual(*frames, self.accelerator.autocast)
+        if self.perceptual is not None or self.adversary is not None:
+            compared = self._compared_frames((prediction, x0, clip_y), generators)
+            loss = loss + perceptual_terms(args, self.perceptual, self.adversary, compared, self.accelerator.autocast)
         return loss
 
-    def _compared_frames(
-        self, prediction: Tensor, x0: Tensor, generators: list[torch.Generator]
-    ) -> tuple[Tensor, Tensor]:
+    def _compared_frames(self, clips: tuple[Tensor, ...], generators: list[torch.Generator]) -> tuple[Tensor, ...]:
         """`lpips_frames` frames of each clip, from a random one on; the first follows the last."""
+        x0 = clips[0]
         num_frames = x0.shape[1]
         first = sample_frame_indices(generators, num_frames)
         count = min(self.args.lpips_frames, num_frames)
         rows = torch.arange(len(x0), device=x0.device).repeat_interleave(count)
         chosen = (first[rows] + torch.arange(len(rows), device=x0.device) % count) % num_frames
-        frames = prediction[rows, chosen], x0[rows, chosen]
+        frames = [clip[rows, chosen] for clip in clips]
         return sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
 
     def finished_pipeline(self) -> SeeClearPipeline:
@@ -269,6 +293,10 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     perceptual = perceptual_loss(args)
     if perceptual is not None:
         components["perceptual loss"] = perceptual
+    adversary = None
+    if args.adversarial_weight > 0:
+        adversary = Adversary(args.discriminator_learning_rate)
+        components["discriminator"] = adversary.discriminator
     if args.gradient_checkpointing:
         model.pixel_condenser.enable_gradient_checkpointing()
 
@@ -288,10 +316,11 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         low_res = torch.rand(*clips, 3, side // SCALE, side // SCALE)
         prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
         loss = pixel_loss(args, prediction, x0)
-        if perceptual is not None:
+        if perceptual is not None or adversary is not None:
             size = min(args.lpips_crop_size or side, side)
-            compared = (frames[:, : args.lpips_frames, :, :size, :size] for frames in (prediction, x0))
-            loss = loss + perceptual(*(frames.flatten(0, 1) for frames in compared), autocast)
+            shown = (prediction, x0, middle_frames(y, clips[1]))
+            compared = tuple(x[:, : args.lpips_frames, :, :size, :size].flatten(0, 1) for x in shown)
+            loss = loss + perceptual_terms(args, perceptual, adversary, compared, autocast)
         return loss
 
     return StepPlan(components, model, step)

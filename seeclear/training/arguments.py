@@ -44,6 +44,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for name in ("lpips_weight", "dists_weight"):
         if getattr(args, name) > 0 and args.lpips_weights_path is None:
             parser.error(f"--{name} needs --lpips_weights_path")
+    if args.adversarial_weight > 0 and args.mixed_precision == "fp16":
+        parser.error("--adversarial_weight does not go with --mixed_precision fp16; bf16 and no do")
     if args.lpips_frames < 1:
         parser.error(f"--lpips_frames is {args.lpips_frames}; it must be at least 1")
     if args.lpips_crop_size is not None and args.lpips_crop_size < 16:
@@ -237,7 +239,19 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
     )
     add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on --lpips_frames of each clip")
     add("--dists_weight", type=float, default=0.0, help="weight of DISTS on the same frames")
-    add("--lpips_frames", type=int, default=1, help="how many frames of each clip LPIPS and DISTS compare; at least 1")
+    add(
+        "--adversarial_weight",
+        type=float,
+        default=0.0,
+        help="weight of an adversarial loss on the same frames, for the end of a training; not with fp16",
+    )
+    add("--discriminator_learning_rate", type=float, default=1e-4, help="of the network that this loss asks")
+    add(
+        "--lpips_frames",
+        type=int,
+        default=1,
+        help="how many frames of each clip LPIPS, DISTS and the adversarial loss compare; at least 1",
+    )
     add(
         "--lpips_crop_size",
         type=int,

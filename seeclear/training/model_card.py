@@ -161,6 +161,7 @@ def _facts(
         terms = {
             "LPIPS": args.lpips_weight,
             "DISTS": args.dists_weight,
+            "adversarial": args.adversarial_weight,
             "grid": args.grid_weight,
             "color": args.color_weight,
         }

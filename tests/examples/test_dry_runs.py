@@ -83,6 +83,7 @@ LPIPS += ["--color_weight", "1"]
     [
         ("train_seeclear", [*SEECLEAR, *LPIPS, "--channels_last"]),
         ("train_seeclear", [*SEECLEAR, "--dists_weight", "1", "--lpips_weights_path", "."]),
+        ("train_seeclear", [*SEECLEAR, "--adversarial_weight", "0.1", "--lpips_frames", "2"]),
         ("train_seeclear", [*SEECLEAR, "--stage", "joint", "--train_distiller", "all"]),
         ("train_seeclear", [*SEECLEAR, *MOVING]),
         ("train_seeclear", [*SEECLEAR, *MOVING, "--prior_frames", "4", "--stage", "refinement"]),
@@ -98,7 +99,9 @@ def test_estimate_is_what_a_real_step_keeps(
     batch = next(iter(trainer._dataloader()))
     trainer.compute_loss(batch)  # the distiller's results are kept from now on
     perceptual = getattr(trainer, "perceptual", None)
+    adversary = getattr(trainer, "adversary", None)
     networks = [trainer.model, *([] if perceptual is None else [perceptual])]
+    networks += [] if adversary is None else [adversary.discriminator]
     weights = {t.untyped_storage().data_ptr() for n in networks for t in (*n.parameters(), *n.buffers())}
     kept: dict[int, int] = {}
     alive = []

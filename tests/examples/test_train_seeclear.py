@@ -91,7 +91,15 @@ def whole_run(folder: Path) -> str:
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"]
     extra = ["--train_distiller", "all", "--checkpointing_steps", "1", "--checkpoints_total_limit", "2"]
     extra += ["--validation_data", "validation", "--validation_steps", "3", "--validation_inference_steps", "1", "2"]
-    extra += ["--timestep_sampling", "final", "--color_weight", "0.1", "--channels_last"]
+    extra += [
+        "--timestep_sampling",
+        "final",
+        "--color_weight",
+        "0.1",
+        "--channels_last",
+        "--adversarial_weight",
+        "0.1",
+    ]
     run = launch(folder, "whole", *extra, launcher=launcher)
     assert run.returncode == 0, run.stderr
     return "whole"
@@ -126,6 +134,7 @@ def test_exported_pipeline_is_fp16_and_upscales(folder: Path, whole_run: str) ->
 
 def test_resumed_run_equals_the_uninterrupted_one_to_the_last_bit(folder: Path, whole_run: str) -> None:
     extra = ["--train_distiller", "all", "--timestep_sampling", "final", "--color_weight", "0.1", "--channels_last"]
+    extra += ["--adversarial_weight", "0.1"]
     first = launch(folder, "resumed", *extra, "--max_train_minutes", "0")
     assert first.returncode == 0, first.stderr
     assert checkpoints(folder, "resumed") == {"checkpoint-1"}
@@ -170,7 +179,7 @@ def test_motion_compensation_sees_frames_around_those_that_are_trained_on(
 def test_two_processes_equal_one_with_twice_the_batch(folder: Path) -> None:
     # so large an epsilon makes AdamW's update proportional to the gradient
     extra = ["--stage", "joint", "--max_train_steps", "2", "--lr_warmup_steps", "0", "--checkpointing_steps", "1"]
-    extra += ["--adam_epsilon", "1", "--learning_rate", "0.1"]
+    extra += ["--adam_epsilon", "1", "--learning_rate", "0.1", "--adversarial_weight", "0.1"]
     run = launch(folder, "one", *extra)
     assert run.returncode == 0, run.stderr
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
@@ -186,6 +195,13 @@ def test_two_processes_equal_one_with_twice_the_batch(folder: Path) -> None:
     assert any(not torch.equal(start[name], ours[name]) for name in ours)
     for name, value in ours.items():
         torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=1e-6)
+    alone, together = (
+        torch.load(folder / output / "checkpoint-1" / "custom_checkpoint_0.pkl", weights_only=True)["optimizer"]
+        for output in ("one", "two")
+    )
+    for index, state in alone["state"].items():  # the discriminator's, with the averages of its gradients
+        assert float(state["exp_avg"].abs().max()) > 0
+        torch.testing.assert_close(together["state"][index]["exp_avg"], state["exp_avg"], rtol=1e-3, atol=1e-7)
 
 
 def test_weights_shared_out_by_fsdp_equal_whole_ones(folder: Path, fsdp: Sequence[str]) -> None:

@@ -28,6 +28,10 @@ def test_minimal_arguments_are_enough() -> None:
         ),
         ([*MINIMAL, "--lpips_weight", "0.1"], "--lpips_weight needs --lpips_weights_path"),
         ([*MINIMAL, "--dists_weight", "0.1"], "--dists_weight needs --lpips_weights_path"),
+        (
+            [*MINIMAL, "--adversarial_weight", "1", "--mixed_precision", "fp16"],
+            "does not go with --mixed_precision fp16",
+        ),
         ([*MINIMAL, "--lpips_frames", "0"], "--lpips_frames is 0; it must be at least 1"),
         ([*MINIMAL, "--lpips_crop_size", "8"], "--lpips_crop_size is 8; it must be at least 16"),
         ([*MINIMAL, "--train_distiller", "all", "--stage", "memory"], "does not go with --stage memory"),
