@@ -3,7 +3,8 @@
 
 MATLAB's bicubic differs from torch's in two points: the cubic kernel has a = -0.5 and is widened when shrinking (torch
 does both with `antialias=True`), and the image continues beyond its border as its own mirror image with the edge
-repeated (torch drops the taps outside and renormalises). Shapes: images are (..., C, H, W), values of any range.
+repeated (torch drops the taps outside and renormalises). Degradations resize by three other methods, too. Shapes:
+images are (..., C, H, W), values of any range.
 """
 
 import math

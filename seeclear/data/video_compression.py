@@ -5,7 +5,7 @@ Encoders and decoders are FFmpeg's by PyAV, those that this PyAV has. They run i
 that the same options give the same frames with the same libraries. docs/degradations.md says what is modelled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -100,6 +100,7 @@ def transcode(
     matrix: str = "bt601",
     shown_matrix: str = "bt601",
     full_range: bool = False,
+    lead_in: int = 0,
 ) -> Tensor:
     """The clip as a video (4:2:0, 25 frames a second), coded and decoded.
 
@@ -111,15 +112,24 @@ def transcode(
         matrix: "bt601" or "bt709", from RGB to YCbCr.
         shown_matrix: the one that is undone: another one than `matrix` leaves the colours wrong.
         full_range: luma of 0 to 255, instead of 16 to 235; always undone rightly.
+        lead_in: frames that are coded before the first one, the clip played backwards up to it, at most F - 1: the
+            clip then begins between the key frames of a longer video.
 
     Returns:
         (F, 3, H, W) in [0, 1], of 8-bit values.
+
+    Raises:
+        ValueError: a codec or a matrix of another name, or a codec that this PyAV has not.
     """
+    _check_choice("codec", codec, available_codecs())
+    _check_choice("matrix", matrix, MATRICES)
+    _check_choice("shown_matrix", shown_matrix, MATRICES)
     about, images = CODECS[codec], to_images(frames)
     height, width = images.shape[1:3]
     below, right = (max(n + n % 2, about.smallest) - n for n in (height, width))
     images = np.pad(images, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")
-    merged = _merge(codec, options)
+    images = np.concatenate([images[lead_in:0:-1], images])
+    merged = _all_options(codec, options)
     if bits_per_pixel is not None:
         merged["b"] = str(max(1000, round(bits_per_pixel * images.shape[1] * images.shape[2] * FRAME_RATE)))
     color_range = FULL_RANGE if full_range else LIMITED_RANGE
@@ -127,15 +137,25 @@ def transcode(
     decoded = _decode(packets, about, shown_matrix, color_range)
     if len(decoded) != len(images):
         raise RuntimeError(f"{about.encoder} gave {len(decoded)} frames of {len(images)} with {merged}")
-    return to_frames([image[:height, :width] for image in decoded])
+    return to_frames([image[:height, :width] for image in decoded[-len(frames) :]])
 
 
-def _merge(codec: str, options: Mapping[str, str]) -> dict[str, str]:
-    """All options; the parameters of x264 and of x265 are those of each joined."""
+def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {list(choices)}, but is {value!r}.")
+
+
+def _all_options(codec: str, options: Mapping[str, str]) -> dict[str, str]:
+    """With those that every clip is coded with."""
     from seeclear.video.codecs import repeatable_x264
 
+    return _merge(options, CODECS[codec].fixed, repeatable_x264() if codec == "h264" else {})
+
+
+def _merge(*parts: Mapping[str, str]) -> dict[str, str]:
+    """The options of all parts; of two of the same name the later one, but parameters of x264 and x265 are joined."""
     merged: dict[str, str] = {}
-    for part in (options, CODECS[codec].fixed, repeatable_x264() if codec == "h264" else {}):
+    for part in parts:
         for name, value in part.items():
             merged[name] = f"{merged[name]}:{value}" if name.endswith("-params") and name in merged else value
     return merged
@@ -207,7 +227,8 @@ class VideoCompression(Transform):
     Args:
         shares: how often each codec is taken, in any unit; those that this PyAV lacks are left out.
         second_generation: the share of the clips that are coded twice, each time as drawn anew.
-        keyframe_interval: range of the distance of key frames, drawn uniformly on a logarithmic scale.
+        keyframe_interval: range of the distance of key frames, drawn uniformly on a logarithmic scale. The clip
+            begins with one of the first eight frames after a key frame, each as often.
         bit_rate: the share of the encodings that have a bit rate; the others have a quality.
         bt709: the share of the encodings with the matrix of HD, which is the wrong one for their size.
         untagged: the share of those whose file does not say so; players show them by the matrix of their size.
@@ -243,15 +264,16 @@ class VideoCompression(Transform):
         names = [name for name in available_codecs() if self.shares.get(name, 0) > 0]
         weights = np.array([self.shares[name] for name in names])
         codec = names[int(rng.choice(len(names), p=weights / weights.sum()))]
-        options = {"g": str(round(log_uniform(self.keyframe_interval, rng)))}
+        interval = round(log_uniform(self.keyframe_interval, rng))
+        options = {"g": str(interval)}
         if codec != "vp9":
             options["bf"] = str(rng.integers(1, 4)) if rng.random() < 0.5 else "0"
         bits_per_pixel = None
         if rng.random() < self.bit_rate:
             bits_per_pixel = log_uniform(CODECS[codec].bits_per_pixel, rng)
         else:
-            options |= _draw_quality(codec, rng)
-        options |= _draw_tools(codec, rng)
+            options = _merge(options, _draw_quality(codec, rng))
+        options = _merge(options, _draw_tools(codec, rng))
         matrix = "bt709" if rng.random() < self.bt709 else "bt601"
         shown = "bt601" if rng.random() < self.untagged else matrix
         full_range = bool(rng.random() < self.full_range) and not codec.startswith("mpeg")
@@ -263,6 +285,7 @@ class VideoCompression(Transform):
             matrix=matrix,
             shown_matrix=shown,
             full_range=full_range,
+            lead_in=int(rng.integers(min(interval, 8))),
         )
 
 

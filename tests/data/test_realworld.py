@@ -142,6 +142,13 @@ def test_every_codec_is_aligned(codec: str) -> None:
         assert shift(decoded[:, channel], reference[:, channel]) == pytest.approx((0, 0), abs=0.05)
 
 
+def test_jpeg_is_aligned() -> None:
+    reference = BicubicDegradation()(scene())[..., :59, :71]
+    decoded = jpeg(reference, 95)
+    for channel in (slice(0, 1), slice(1, 2), slice(2, 3)):
+        assert shift(decoded[:, channel], reference[:, channel]) == pytest.approx((0, 0), abs=0.05)
+
+
 def test_the_chain_is_aligned() -> None:
     reference = BicubicDegradation()(scene())
     found = np.array([shift(RealWorldDegradation()(scene(), rng(seed)), reference) for seed in range(16)])

@@ -132,6 +132,25 @@ def test_artefacts_are_those_of_a_video() -> None:
     assert error(decoded[1:], decoded[:-1]) < 0.25 * error(decoded, still)
 
 
+@CODEC
+def test_a_lead_in_puts_the_key_frame_before_the_clip(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    coded: list[np.ndarray] = []
+    encode = module._encode
+
+    def spy(images: np.ndarray, *rest: object) -> object:
+        coded.append(images)
+        return encode(images, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "_encode", spy)
+    frames, order = clip(4, 32, 32), [2, 1, 0, 1, 2, 3]
+    decoded = transcode(frames, codec, FINE[codec], lead_in=2)
+    np.testing.assert_array_equal(coded[0], to_images(frames)[order])
+    torch.testing.assert_close(decoded, transcode(frames[order], codec, FINE[codec])[2:], atol=0, rtol=0)
+    transcode(frames, codec, FINE[codec], lead_in=9)
+    assert len(coded[-1]) == 7  # the whole clip backwards is the longest
+    assert transcode(frames[:1], codec, FINE[codec], lead_in=3).shape == (1, 3, 32, 32)
+
+
 def test_h264_loses_more_the_lower_the_quality() -> None:
     errors = [error(H264Compression((q, q))(film(), rng()), film()) for q in (1, 25, 40)]
     assert errors == sorted(errors) and errors[0] < 1 / 255
@@ -173,10 +192,16 @@ def test_what_is_drawn() -> None:
     assert sum(keywords["bits_per_pixel"] is not None for keywords in steps) / len(steps) == pytest.approx(
         0.25, abs=0.06
     )
+    assert all(0 <= keywords["lead_in"] < min(8, int(keywords["options"]["g"])) for keywords in steps)
+    assert {keywords["lead_in"] for keywords in steps} == set(range(8))
     wrong = [keywords for keywords in steps if keywords["shown_matrix"] != keywords["matrix"]]
     assert 0.005 < len(wrong) / len(steps) < 0.07
     assert all((keywords["matrix"], keywords["shown_matrix"]) == ("bt709", "bt601") for keywords in wrong)
     assert not any(keywords["full_range"] for keywords in steps if keywords["codec"].startswith("mpeg"))
+    for keywords in steps:  # each has a quality or a rate, and keeps it whatever tools are drawn
+        options = keywords["options"]
+        by_quality = bool({"crf", "qp", "qmin"} & set(options)) or "qp=" in options.get("x265-params", "")
+        assert by_quality == (keywords["bits_per_pixel"] is None), keywords
     seen = {(keywords["codec"], name) for keywords in steps for name in keywords["options"]}
     assert {("h264", "crf"), ("h264", "qp"), ("h264", "bf"), ("h264", "preset"), ("h264", "x264-params")} <= seen
     assert json.loads(json.dumps(describe(drawn[0])))[0]["step"] == "transcode"
@@ -210,6 +235,9 @@ def test_bad_arguments() -> None:
     for build, name in [
         (lambda: H264Compression((10, 60)), "crf"),
         (lambda: H264Compression((10, 20), (0, 9)), "keyframe_interval"),
+        (lambda: transcode(clip(), "h263", {}), "codec"),
+        (lambda: transcode(clip(), "h264", {}, matrix="bt2020"), "matrix"),
+        (lambda: transcode(clip(), "h264", {}, shown_matrix="bt2020"), "shown_matrix"),
         (lambda: VideoCompression({"h263": 1}), "shares"),
         (lambda: VideoCompression({"h264": -1}), "shares"),
         (lambda: VideoCompression({}), "shares"),
