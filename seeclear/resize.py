@@ -3,7 +3,8 @@
 
 MATLAB's bicubic differs from torch's in two points: the cubic kernel has a = -0.5 and is widened when shrinking (torch
 does both with `antialias=True`), and the image continues beyond its border as its own mirror image with the edge
-repeated (torch drops the taps outside and renormalises). Shapes: images are (..., C, H, W), values of any range.
+repeated (torch drops the taps outside and renormalises). Degradations resize by three other methods, too. Shapes:
+images are (..., C, H, W), values of any range.
 """
 
 import math
@@ -27,17 +28,37 @@ def cubic_kernel(x: Tensor) -> Tensor:
     return near * (x <= 1) + far * ((x > 1) & (x <= 2))
 
 
-def resize_matrix(in_size: int, out_size: int, scale: float) -> Tensor:
+def triangle_kernel(x: Tensor) -> Tensor:
+    """The kernel of bilinear interpolation; its support is [-1, 1]."""
+    return (1 - x.abs()).clamp(min=0)
+
+
+def lanczos_kernel(x: Tensor) -> Tensor:
+    """Lanczos' kernel of three lobes, sinc(x) sinc(x / 3); its support is [-3, 3]."""
+    return torch.sinc(x) * torch.sinc(x / 3) * (x.abs() < 3)
+
+
+_KERNELS = {"bilinear": (triangle_kernel, 1), "bicubic": (cubic_kernel, 2), "lanczos3": (lanczos_kernel, 3)}
+METHODS = ("area", *_KERNELS)
+"""Of resizing. "area" is the mean of what an output sample covers, pixels that it covers in part counted in part."""
+
+
+def resize_matrix(in_size: int, out_size: int, scale: float, method: str = "bicubic") -> Tensor:
     """The weights (out_size, in_size), float64, of one-dimensional resizing by `scale`; every row sums to one.
 
-    Output sample i has its centre at (i + 0.5) / scale - 0.5 on the input's grid. When shrinking, the kernel is
-    stretched by 1 / scale. Taps outside the signal fall on its mirror image.
+    Output sample i has its centre at (i + 0.5) / scale - 0.5 on the input's grid, whatever the method, one of
+    `METHODS`. When shrinking, the kernel is stretched by 1 / scale. Taps outside the signal fall on its mirror image.
     """
     stretch = max(1.0, 1.0 / scale)
+    reach = (stretch + 1) / 2 if method == "area" else _KERNELS[method][1] * stretch
     centre = (torch.arange(out_size, dtype=torch.float64) + 0.5) / scale - 0.5
-    first = torch.floor(centre - 2 * stretch)
-    taps = first[:, None] + torch.arange(math.ceil(4 * stretch) + 2, dtype=torch.float64)
-    weights = cubic_kernel((centre[:, None] - taps) / stretch)
+    first = torch.floor(centre - reach)
+    taps = first[:, None] + torch.arange(math.ceil(2 * reach) + 2, dtype=torch.float64)
+    distance = centre[:, None] - taps
+    if method == "area":  # of the pixel, one wide, and of the sample, `stretch` wide: how much they overlap
+        weights = (reach - distance.abs()).clamp(0, 1)
+    else:
+        weights = _KERNELS[method][0](distance / stretch)
     weights = weights / weights.sum(dim=1, keepdim=True)
 
     position = taps.long() % (2 * in_size)  # one period of the mirrored signal: 0 1 ... n-1 n-1 ... 1 0
@@ -47,28 +68,28 @@ def resize_matrix(in_size: int, out_size: int, scale: float) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _blocks(
-    in_size: int, out_size: int, scale: float, dtype: torch.dtype, device: torch.device
+    in_size: int, out_size: int, scale: float, method: str, dtype: torch.dtype, device: torch.device
 ) -> list[tuple[int, int, Tensor]]:
     """The non-zero parts of the weight matrix: (first input, last input + 1, weights (rows, inputs)) a block."""
     # kept for later calls, so made outside of whatever mode this call is in
     with _disable_current_modes(), torch.inference_mode(False), torch.device("cpu"):
         blocks = []
-        for rows in resize_matrix(in_size, out_size, scale).split(_BLOCK):
+        for rows in resize_matrix(in_size, out_size, scale, method).split(_BLOCK):
             used = rows.ne(0).any(dim=0).nonzero()
             start, stop = int(used[0]), int(used[-1]) + 1
             blocks.append((start, stop, rows[:, start:stop].to(device, dtype).contiguous()))
     return blocks
 
 
-def _resize_rows(images: Tensor, out_size: int, scale: float) -> Tensor:
+def _resize_rows(images: Tensor, out_size: int, scale: float, method: str) -> Tensor:
     """(N, H, W) -> (N, out_size, W)."""
-    blocks = _blocks(images.shape[1], out_size, scale, images.dtype, images.device)
+    blocks = _blocks(images.shape[1], out_size, scale, method, images.dtype, images.device)
     return torch.cat([weights @ images[:, start:stop] for start, stop, weights in blocks], dim=1)
 
 
-def _resize_columns(images: Tensor, out_size: int, scale: float) -> Tensor:
+def _resize_columns(images: Tensor, out_size: int, scale: float, method: str) -> Tensor:
     """(N, H, W) -> (N, H, out_size)."""
-    blocks = _blocks(images.shape[2], out_size, scale, images.dtype, images.device)
+    blocks = _blocks(images.shape[2], out_size, scale, method, images.dtype, images.device)
     flat = images.reshape(-1, images.shape[2])
     resized = torch.cat([flat[:, start:stop] @ weights.T for start, stop, weights in blocks], dim=1)
     return resized.view(images.shape[0], images.shape[1], out_size)
@@ -81,7 +102,9 @@ def full_precision(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False)
 
 
-def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] | None = None) -> Tensor:
+def imresize(
+    images: Tensor, scale: float | None = None, size: tuple[int, int] | None = None, method: str = "bicubic"
+) -> Tensor:
     """Resize as MATLAB's `imresize(images, scale)` or `imresize(images, size)` with its default, bicubic, does.
 
     Args:
@@ -89,14 +112,17 @@ def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] |
             under autocast.
         scale: the factor for both axes; the output is (ceil(scale * H), ceil(scale * W)).
         size: the output's (height, width), instead of `scale`; each axis then has its own factor.
+        method: one of `METHODS`; "bilinear" and "lanczos3" are MATLAB's too, "area" is no method of MATLAB's.
 
     Returns:
         The resized images in the dtype of the input, neither rounded nor clamped (the kernel overshoots at edges).
 
     Raises:
-        ValueError: not exactly one of `scale` and `size`, a factor or size that is not positive, images that are not
-            floating point or are empty.
+        ValueError: not exactly one of `scale` and `size`, a factor or size that is not positive, another method,
+            images that are not floating point or are empty.
     """
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {list(METHODS)}, but is {method!r}.")
     if (scale is None) == (size is None):
         raise ValueError(f"Give exactly one of `scale` and `size`, not scale={scale} and size={size}.")
     if not images.is_floating_point():
@@ -119,9 +145,11 @@ def imresize(images: Tensor, scale: float | None = None, size: tuple[int, int] |
     resized = images.reshape(-1, height, width).to(dtype)
     with full_precision(images.device):
         if scales[0] <= scales[1]:  # the smaller factor first: less to compute for the second
-            resized = _resize_columns(_resize_rows(resized, out_height, scales[0]), out_width, scales[1])
+            resized = _resize_rows(resized, out_height, scales[0], method)
+            resized = _resize_columns(resized, out_width, scales[1], method)
         else:
-            resized = _resize_rows(_resize_columns(resized, out_width, scales[1]), out_height, scales[0])
+            resized = _resize_columns(resized, out_width, scales[1], method)
+            resized = _resize_rows(resized, out_height, scales[0], method)
     return resized.view(*images.shape[:-2], out_height, out_width).to(images.dtype)
 
 

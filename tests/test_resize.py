@@ -1,10 +1,14 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import math
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import interpolate
 
-from seeclear.resize import cubic_kernel, imresize, resize_matrix, to_uint8
+from seeclear.resize import METHODS, cubic_kernel, imresize, lanczos_kernel, resize_matrix, to_uint8, triangle_kernel
 
 
 def mirrored(images: torch.Tensor, pad: int) -> torch.Tensor:
@@ -21,6 +25,44 @@ def test_kernel_at_hand_worked_points() -> None:
     x = torch.tensor([0.0, 0.5, -0.5, 1.0, 1.5, 2.0, 2.5], dtype=torch.float64)
     expected = torch.tensor([1.0, 0.5625, 0.5625, 0.0, -0.0625, 0.0, 0.0], dtype=torch.float64)
     torch.testing.assert_close(cubic_kernel(x), expected, atol=0, rtol=0)
+
+
+def test_other_kernels_at_hand_worked_points() -> None:
+    """sinc(1/2) sinc(1/6) = 6 / pi^2, sinc(3/2) sinc(1/2) = -4 / (3 pi^2)."""
+    x = torch.tensor([0.0, 0.5, -1.5, 1.0, 2.0, 3.0, 3.5], dtype=torch.float64)
+    lobes = [1.0, 6 / math.pi**2, -4 / (3 * math.pi**2), 0.0, 0.0, 0.0, 0.0]
+    torch.testing.assert_close(lanczos_kernel(x), torch.tensor(lobes, dtype=torch.float64), atol=1e-15, rtol=0)
+    hat = torch.tensor([1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64)
+    torch.testing.assert_close(triangle_kernel(x), hat, atol=0, rtol=0)
+
+
+def test_area_by_hand() -> None:
+    """Five pixels to four: each sample covers a pixel and a quarter; three to six: three quarters and a quarter."""
+    smaller = (
+        torch.tensor([[4, 1, 0, 0, 0], [0, 3, 2, 0, 0], [0, 0, 2, 3, 0], [0, 0, 0, 1, 4]], dtype=torch.float64) / 5
+    )
+    torch.testing.assert_close(resize_matrix(5, 4, 0.8, "area"), smaller, atol=1e-15, rtol=0)
+    larger = torch.tensor([[1, 0, 0], [0.75, 0.25, 0], [0.25, 0.75, 0]], dtype=torch.float64)
+    torch.testing.assert_close(resize_matrix(3, 6, 2.0, "area")[:3], larger, atol=1e-15, rtol=0)
+
+
+def test_bilinear_and_lanczos_are_those_of_torch_and_pillow_inside() -> None:
+    images = torch.rand(1, 3, 120, 96)
+    theirs = interpolate(images, (50, 40), mode="bilinear", antialias=True, align_corners=False)
+    ours = imresize(images, size=(50, 40), method="bilinear")
+    torch.testing.assert_close(ours[..., 3:-3, 3:-3], theirs[..., 3:-3, 3:-3], atol=1e-5, rtol=0)
+    plane = Image.fromarray(images[0, 0].numpy(), mode="F").resize((40, 50), Image.Resampling.LANCZOS)
+    ours = imresize(images, size=(50, 40), method="lanczos3")[0, 0]
+    torch.testing.assert_close(ours[4:-4, 4:-4], torch.from_numpy(np.array(plane))[4:-4, 4:-4], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_keeps_a_constant(method: str) -> None:
+    for size in ((1, 1), (3, 50), (40, 7)):
+        resized = imresize(torch.full((2, 17, 23), 0.3, dtype=torch.float64), size=size, method=method)
+        torch.testing.assert_close(resized, torch.full((2, *size), 0.3, dtype=torch.float64), atol=1e-14, rtol=0)
+    with pytest.raises(ValueError, match="`method` must be one of"):
+        imresize(torch.rand(2, 2), scale=2.0, method=f"{method} ")
 
 
 def test_doubling_by_hand() -> None:

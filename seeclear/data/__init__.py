@@ -5,19 +5,22 @@ from .augmentation import Augmentation, augment, draw_augmentation, random_augme
 from .clips import ClipDataset, ClipSample, ValidationClip, ValidationClips, degrade, texture
 from .degradations import BicubicDegradation, Degradation, GaussianDegradation
 from .folders import REFERENCE_VALIDATION_CLIPS, open_sources, read_source_list, reference_validation_paths
-from .realworld import (
-    CompressedDegradation,
-    GaussianBlur,
-    H264Compression,
-    JpegCompression,
-    RealWorldDegradation,
-    Resize,
-    SensorNoise,
-    Sometimes,
-    Transform,
-)
+from .realworld import CompressedDegradation, RealWorldDegradation
 from .sources import FrameFolder, Photo, Source, VideoFile
 from .standard import REDS4, VID4, davis, davis_annotations, open_dataset, reds, vid4, vimeo90k
+from .steps import (
+    GaussianBlur,
+    JpegCompression,
+    MotionBlur,
+    Resize,
+    SensorNoise,
+    Sharpening,
+    Sometimes,
+    Step,
+    Transform,
+    describe,
+)
+from .video_compression import H264Compression, VideoCompression
 
 __all__ = [
     "REDS4",
@@ -34,20 +37,25 @@ __all__ = [
     "GaussianDegradation",
     "H264Compression",
     "JpegCompression",
+    "MotionBlur",
     "Photo",
     "RealWorldDegradation",
     "Resize",
     "SensorNoise",
+    "Sharpening",
     "Sometimes",
     "Source",
+    "Step",
     "Transform",
     "ValidationClip",
     "ValidationClips",
+    "VideoCompression",
     "VideoFile",
     "augment",
     "davis",
     "davis_annotations",
     "degrade",
+    "describe",
     "draw_augmentation",
     "open_dataset",
     "open_sources",

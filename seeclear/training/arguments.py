@@ -173,7 +173,7 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         choices=tuple(DEGRADATIONS),
         default="BI",
         help="how LR frames are made: MATLAB's bicubic; Gaussian and every 4th pixel; bicubic, a share of the "
-        "clips then as H.264 videos; or blur, noise, JPEG and H.264",
+        "clips then as H.264 videos; or what happens to real videos, docs/degradations.md",
     )
     add(
         "--compressed_probability",

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,16 @@ from seeclear import SeeClearPipeline
 from seeclear.app import cli
 from seeclear.app import evaluate as library
 from seeclear.app.evaluate import Evaluation, EvaluationSettings, evaluate, methods
-from seeclear.data import BicubicDegradation, GaussianDegradation, H264Compression, degrade
+from seeclear.app.evaluate.clips import clip_generator
+from seeclear.data import BicubicDegradation, GaussianDegradation, H264Compression, RealWorldDegradation, degrade
+from seeclear.data.steps import FRAMEWISE
+from seeclear.data.video_compression import transcode
 from seeclear.metrics import psnr
 from seeclear.metrics.evaluation import bicubic_frames
 from seeclear.pipelines.settings import RestorationSettings
 from seeclear.resize import imresize, to_uint8
+
+STEPS = {*FRAMEWISE, transcode}
 
 
 class StandIn:
@@ -284,6 +290,7 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
     ("options", "message"),
     [
         ({"degradation": "bicubic"}, "`degradation` must be one of"),
+        ({"degradation": "real", "seed": -1}, "`seed` must be at least 0"),
         ({"crf": 52}, "`crf` must be a range within 0 to 51"),
         ({"crf": 23, "low_res": "lr"}, "`crf` is for a low resolution that is made here"),
         ({"protocol": "vid5"}, "`protocol` must be one of"),
@@ -379,3 +386,49 @@ def test_command_takes_all_metrics(root: Path, pipe: StandIn, monkeypatch: pytes
     assert (seen[0].low_res, seen[0].degradation, seen[0].stride) == (str(root / "lr"), "BD", 5)
     assert run(root / "gt", "-q").output == "" and seen[1] == EvaluationSettings(metrics=list(seen[1].metrics))
     assert tuple(seen[1].metrics) == EvaluationSettings.metrics
+
+
+def test_low_resolution_as_of_real_videos(root: Path, pipe: StandIn) -> None:
+    """Each clip has a history of its own, told by the seed and its name, whatever is measured beside it."""
+    options: dict[str, Any] = {"predictions": [root / "theirs"], "metrics": ["psnr"], "device": "cpu"}
+    both = evaluate(root / "gt", degradation="real", seed=3, json_path=root / "real.json", **options).report
+    assert both["settings"]["degradation"] == "real"
+    written = json.loads((root / "real.json").read_text())["clips"]
+    known = {function.__name__: function for function in STEPS}
+    for clip, count, seed in zip(written, (4, 3), (0, 1), strict=True):
+        truth = tensor(scene(count, seed)[:, :48, :64])
+        steps = [partial(known[about.pop("step")], **about) for about in clip["degradation"]]
+        low_res = to_uint8(RealWorldDegradation().apply(truth, steps))  # what is written down repeats it
+        assert clip["low_res_sha256"] == hashlib.sha256(low_res.numpy().tobytes()).hexdigest()
+        drawn = RealWorldDegradation()(truth.float() / 255, clip_generator(3, clip["name"]))
+        assert torch.equal(to_uint8(drawn), low_res)
+    run, walk = (clip["degradation"] for clip in both["clips"])
+    assert run != walk
+    alone = evaluate(root / "gt" / "walk", degradation="real", seed=3, **options | {"predictions": ()}).report
+    assert {key: alone["clips"][0][key] for key in ("degradation", "low_res_sha256")} == {
+        key: both["clips"][1][key] for key in ("degradation", "low_res_sha256")
+    }
+    other = evaluate(root / "gt", degradation="real", seed=4, **options).report
+    assert all(
+        one["degradation"] != two["degradation"] for one, two in zip(both["clips"], other["clips"], strict=True)
+    )
+    assert evaluate(root / "gt", **options).report["clips"][0]["degradation"] is None
+
+
+def test_a_last_video_after_what_happens_to_real_videos(root: Path, pipe: StandIn) -> None:
+    options: dict[str, Any] = {"predictions": [root / "theirs"], "metrics": ["psnr"], "device": "cpu"}
+    report = evaluate(root / "gt", degradation="real", crf=35, **options).report
+    plain = evaluate(root / "gt", degradation="real", **options).report
+    for clip, before, count, seed in zip(report["clips"], plain["clips"], (4, 3), (0, 1), strict=True):
+        assert clip["degradation"] == before["degradation"]
+        truth = tensor(scene(count, seed)[:, :48, :64]).float() / 255
+        chain = RealWorldDegradation()(truth, clip_generator(0, clip["name"]))
+        last = to_uint8(H264Compression((35, 35), (250, 250))(chain, np.random.default_rng(0)))
+        assert clip["low_res_sha256"] == hashlib.sha256(last.numpy().tobytes()).hexdigest()
+
+
+def test_command_with_what_happens_to_real_videos(root: Path, pipe: StandIn) -> None:
+    done = run(root / "gt", "--degradation", "real", "--crf", 28, "--seed", 2, "--predictions", root / "theirs")
+    assert done.exit_code == 0 and "2 clips, 7 frames" in done.output
+    done = run(root / "gt", "--degradation", "real", "--seed", -1)
+    assert done.exit_code == 2 and done.output.startswith("seeclear: error: --seed must be at least 0")

@@ -1,5 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-import math
+import json
+from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,15 +11,14 @@ from torch import Tensor
 from seeclear.data import (
     BicubicDegradation,
     CompressedDegradation,
-    GaussianBlur,
-    H264Compression,
-    JpegCompression,
+    GaussianDegradation,
     RealWorldDegradation,
     Resize,
-    SensorNoise,
-    Sometimes,
-    Transform,
+    describe,
 )
+from seeclear.data.steps import gaussian_blur, jpeg, motion_blur, resize_by, resize_to, sensor_noise, sharpen
+from seeclear.data.video_compression import available_codecs, transcode
+from seeclear.resize import METHODS, imresize
 
 
 def clip(frames: int = 4, height: int = 48, width: int = 64) -> Tensor:
@@ -31,103 +32,6 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def grey(frames: int = 3, size: int = 64, level: float = 0.5) -> Tensor:
-    return torch.full((frames, 3, size, size), level)
-
-
-ALL = [GaussianBlur(), SensorNoise(), JpegCompression(), H264Compression(), Resize()]
-
-
-@pytest.mark.parametrize("transform", ALL, ids=lambda transform: type(transform).__name__)
-def test_range_and_seed(transform: Transform) -> None:
-    one, again, other = (transform(clip(), rng(seed)) for seed in (1, 1, 2))
-    assert one.dtype == torch.float32 and one.min() >= 0 and one.max() <= 1
-    assert torch.equal(one, again)
-    assert one.shape != other.shape or not torch.equal(one, other)
-    if not isinstance(transform, Resize):
-        assert one.shape == clip().shape
-        assert 0 < float((one - clip()).abs().mean()) < 0.2
-
-
-@pytest.mark.parametrize("transform", [GaussianBlur(), JpegCompression()], ids=lambda t: type(t).__name__)
-def test_what_does_not_change_in_nature_is_the_same_in_every_frame(transform: Transform) -> None:
-    still = clip(1).expand(3, -1, -1, -1)
-    degraded = transform(still, rng(3))
-    assert torch.equal(degraded[0], degraded[1]) and torch.equal(degraded[0], degraded[2])
-
-
-def test_blur_of_an_impulse() -> None:
-    """exp(-r^2 / 8), normalised, for sigma 2 along both axes; of two sigmas, an ellipse in half of the clips."""
-    impulse = torch.zeros(1, 1, 41, 41)
-    impulse[..., 20, 20] = 1
-    y, x = np.mgrid[-20:21, -20:21]
-    expected = np.exp(-(x**2 + y**2) / 8) * (np.maximum(abs(x), abs(y)) <= 6)
-    blurred = GaussianBlur((2.0, 2.0))(impulse, rng())[0, 0].numpy()
-    np.testing.assert_allclose(blurred, expected / expected.sum(), atol=1e-6)
-
-    def moments(seed: int) -> tuple[float, float]:
-        """The variances along the two axes of the blurred impulse."""
-        weight = GaussianBlur((0.8, 3.0))(impulse, rng(seed))[0, 0].numpy().astype(np.float64)
-        covariance = [[(weight * a * b).sum() for b in (x, y)] for a in (x, y)]
-        low, high = np.linalg.eigvalsh(covariance)
-        return float(low), float(high)
-
-    ratios = [high / low for low, high in map(moments, range(12))]
-    assert sum(ratio < 1.02 for ratio in ratios) in range(3, 10)  # isotropic, about one half
-    assert max(ratios) > 2
-
-
-def test_noise_has_the_strength_of_its_formula_and_differs_from_frame_to_frame() -> None:
-    noise = SensorNoise((5.0, 5.0), (8.0, 8.0))
-    for level in (0.25, 0.7):
-        residual = noise(grey(level=level), rng(1)) - level
-        assert float(residual.std() * 255) == pytest.approx(math.sqrt(25 + 64 * level), rel=0.05)
-        assert abs(float((residual[0] * residual[1]).mean())) < 0.1 * float(residual.square().mean())
-    kinds = {bool(torch.equal(frames[:, 0], frames[:, 1])) for frames in (noise(grey(1, 8), rng(s)) for s in range(9))}
-    assert kinds == {True, False}  # grey and coloured
-
-
-def test_jpeg_and_h264_lose_more_the_lower_the_quality() -> None:
-    errors = [float((JpegCompression((q, q))(clip(), rng()) - clip()).abs().mean()) for q in (95, 60, 10)]
-    assert errors == sorted(errors)
-    film = clip()[:, :1].expand(-1, 3, -1, -1)  # without colour, of which 4:2:0 keeps a quarter at any quality
-    errors = [float((H264Compression((q, q))(film, rng()) - film).abs().mean()) for q in (1, 25, 40)]
-    assert errors == sorted(errors) and errors[0] < 1 / 255
-
-
-@pytest.mark.parametrize(("height", "width"), [(1, 2), (7, 9), (17, 30)])
-def test_h264_keeps_any_size_the_frames_and_the_mean_colour(height: int, width: int) -> None:
-    red = torch.tensor([200, 60, 30]).view(1, 3, 1, 1).expand(5, 3, height, width) / 255
-    decoded = H264Compression((18, 18))(red, rng())
-    assert decoded.shape == red.shape
-    torch.testing.assert_close(decoded, red, atol=3 / 255, rtol=0)
-
-
-def test_h264_artefacts_are_those_of_a_video() -> None:
-    """Predicted frames repeat what the frame before has: the error of a still clip hardly changes from frame to frame,
-    while its frames coded one by one (key frames only) are each as bad as the first."""
-    still = (clip(1) + 0.05 * torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
-    still = still.expand(4, -1, -1, -1)
-    decoded = H264Compression((36, 36), (250, 250))(still, rng())
-    change = (decoded[1:] - decoded[:-1]).abs().mean()
-    error = (decoded - still).abs().mean()
-    assert float(change) < 0.25 * float(error)
-
-
-def test_h264_gives_the_same_frames_again() -> None:
-    """Also of rows that are no multiple of 16 blocks, which x264 for AVX-512 reads beyond."""
-    frames = clip(6, 96, 320)
-    seen = [H264Compression()(frames, rng()) for _ in range(8)]
-    assert all(torch.equal(frames, seen[0]) for frames in seen)
-
-
-def test_sometimes() -> None:
-    always = [Sometimes(lambda frames, _: frames + 1, p)(torch.zeros(1), rng(s)) for p in (0, 1) for s in range(5)]
-    assert [int(frames) for frames in always] == [0] * 5 + [1] * 5
-    share = sum(int(Sometimes(lambda frames, _: frames + 1, 0.3)(torch.zeros(1), rng(s))) for s in range(200)) / 200
-    assert share == pytest.approx(0.3, abs=0.1)
-
-
 def test_the_chain() -> None:
     degradation = RealWorldDegradation()
     results = [degradation(clip(), rng(seed)) for seed in (1, 1, 2, 3, 4, 5)]
@@ -137,6 +41,119 @@ def test_the_chain() -> None:
     assert torch.equal(results[0], results[1]) and not torch.equal(results[0], results[2])
     own = RealWorldDegradation(scale=2, high=[Resize((0.3, 0.3))], low=[])
     assert own(clip(), rng()).shape == (4, 3, 24, 32)
+
+
+def test_shares_of_the_steps() -> None:
+    """As the docstring and docs/degradations.md say; one reduction for each clip, in its place."""
+    counts: Counter[str] = Counter()
+    for seed in range(300):
+        steps = RealWorldDegradation().draw((48, 64), rng(seed))
+        names = [step.func.__name__ for step in steps]
+        reduction = names.index("resize_to")
+        assert steps[reduction].keywords["height"] == 12 and steps[reduction].keywords["width"] == 16
+        order = ["gaussian_blur", "motion_blur", "resize_by", "sensor_noise", "jpeg", "resize_to"]
+        assert names[: reduction + 1] == [name for name in order if name in names[: reduction + 1]]
+        counts.update(f"high {name}" for name in set(names[:reduction]))
+        counts.update(f"low {name}" for name in set(names[reduction + 1 :]))
+    expected = {
+        "high gaussian_blur": 0.8,
+        "high motion_blur": 0.2,
+        "high resize_by": 0.5,
+        "high sensor_noise": 0.7,
+        "high jpeg": 0.3,
+        "low sensor_noise": 0.2,
+        "low sharpen": 0.3,
+        "low jpeg": 0.2,
+        "low transcode": 0.9,
+    }
+    assert {name: count / 300 for name, count in counts.items()} == pytest.approx(expected, abs=0.08)
+
+
+def test_blurs_are_of_low_resolution_pixels() -> None:
+    for scale in (1, 2, 4):
+        for seed in range(40):
+            for step in RealWorldDegradation(scale).draw((48, 64), rng(seed)):
+                if step.func is gaussian_blur:
+                    assert 0.05 * scale <= step.keywords["along"] <= 0.75 * scale
+                if step.func is motion_blur:
+                    assert 0.25 * scale <= step.keywords["length"] <= 3 * scale
+
+
+def test_a_history_repeats_itself_from_its_description() -> None:
+    functions = {
+        f.__name__: f for f in (gaussian_blur, motion_blur, resize_by, resize_to, sensor_noise, sharpen, jpeg)
+    }
+    functions["transcode"] = transcode
+    degradation = RealWorldDegradation()
+    for seed in range(12):
+        steps = degradation.draw((48, 64), rng(seed))
+        written = json.loads(json.dumps(describe(steps)))
+        again = [partial(functions[about.pop("step")], **about) for about in written]
+        degraded = degradation.apply(clip(), steps)
+        assert torch.equal(degradation.apply(clip(), again), degraded)
+        assert torch.equal(degradation(clip(), rng(seed)), degraded)
+
+
+def test_frames_in_parts_and_of_8_bits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = (clip(7) * 255).round().byte()
+    for seed in range(6):
+        steps = RealWorldDegradation().draw((48, 64), rng(seed))
+        whole = RealWorldDegradation().apply(pixels.float() / 255, steps)
+        with monkeypatch.context() as patch:
+            patch.setattr(RealWorldDegradation, "CHUNK", 3)
+            assert torch.equal(RealWorldDegradation().apply(pixels, steps), whole)
+
+
+def shift(degraded: Tensor, reference: Tensor) -> tuple[float, float]:
+    """By how many pixels to the right and down `degraded` shows `reference`: least squares on its gradients."""
+    down, right = torch.gradient(reference, dim=(2, 3))
+    difference = (reference - degraded)[..., 4:-4, 4:-4].flatten()
+    gradients = torch.stack([g[..., 4:-4, 4:-4].flatten() for g in (right, down)], dim=1)
+    solution = torch.linalg.lstsq(gradients, difference[:, None]).solution
+    return float(solution[0]), float(solution[1])
+
+
+def scene(frames: int = 3) -> Tensor:
+    """Smooth blobs, so that blurs and encoders leave what can be registered."""
+    noise = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    return imresize(noise, size=(240, 288)).clamp(0, 1).expand(frames, -1, -1, -1)
+
+
+def test_registration_finds_the_shift_of_bd() -> None:
+    """BD shows 1.5 high-resolution pixels to the left and above of what BI shows, so its content lies to the right."""
+    found = shift(GaussianDegradation()(scene()), BicubicDegradation()(scene()))
+    assert found == pytest.approx((0.375, 0.375), abs=0.05)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_resize_is_aligned(method: str) -> None:
+    reference = BicubicDegradation()(scene())
+    for factor in (0.5, 0.63, 0.87, 1.25):
+        small = resize_to(resize_by(scene(), factor, method), 60, 72, method)
+        assert shift(small, reference) == pytest.approx((0, 0), abs=0.02)
+
+
+@pytest.mark.parametrize("codec", available_codecs())
+def test_every_codec_is_aligned(codec: str) -> None:
+    """In each channel: colours have half the resolution, and must lie where the brightness lies."""
+    reference = BicubicDegradation()(scene())[..., :59, :71]
+    decoded = transcode(reference, codec, {"g": "12"}, bits_per_pixel=3.0)
+    for channel in (slice(0, 1), slice(1, 2), slice(2, 3)):
+        assert shift(decoded[:, channel], reference[:, channel]) == pytest.approx((0, 0), abs=0.05)
+
+
+def test_jpeg_is_aligned() -> None:
+    reference = BicubicDegradation()(scene())[..., :59, :71]
+    decoded = jpeg(reference, 95)
+    for channel in (slice(0, 1), slice(1, 2), slice(2, 3)):
+        assert shift(decoded[:, channel], reference[:, channel]) == pytest.approx((0, 0), abs=0.05)
+
+
+def test_the_chain_is_aligned() -> None:
+    reference = BicubicDegradation()(scene())
+    found = np.array([shift(RealWorldDegradation()(scene(), rng(seed)), reference) for seed in range(16)])
+    assert np.abs(np.median(found, axis=0)).max() < 0.02
+    assert np.abs(found).max() < 0.2  # noise and coarse quantisers move single clips
 
 
 def test_bicubic_clips_of_which_some_are_videos() -> None:
@@ -161,17 +178,9 @@ def test_bad_arguments() -> None:
         CompressedDegradation()(clip(2, 18, 16), rng())
     with pytest.raises(ValueError, match="multiples of 4"):
         RealWorldDegradation()(clip(2, 18, 16), rng())
+    with pytest.raises(ValueError, match="multiples of 4"):
+        RealWorldDegradation().draw((18, 16), rng())
     with pytest.raises(ValueError, match="`low` must keep the size"):
         RealWorldDegradation(high=[], low=[Resize((0.5, 0.5))])(clip(), rng())
     with pytest.raises(ValueError, match="`scale`"):
         RealWorldDegradation(scale=0)
-    for build, name in [
-        (lambda: GaussianBlur((2, 1)), "sigma"),
-        (lambda: SensorNoise((-1, 1)), "read"),
-        (lambda: JpegCompression((0, 10)), "quality"),
-        (lambda: H264Compression((10, 60)), "crf"),
-        (lambda: Resize((0, 1)), "factor"),
-        (lambda: Sometimes(GaussianBlur(), 1.5), "probability"),
-    ]:
-        with pytest.raises(ValueError, match=f"`{name}`"):
-            build()

@@ -28,7 +28,7 @@ Predictions = Annotated[
     ),
 ]
 LowRes = Annotated[str | None, typer.Option("--lr", metavar="DIR", help="The low resolution, clip by clip.")]
-Degradation = Annotated[str, typer.Option("--degradation", help="How it is made without --lr: BI or BD.")]
+Degradation = Annotated[str, typer.Option("--degradation", help="How it is made without --lr: BI, BD or real.")]
 Crf = Annotated[
     float | None,
     typer.Option(
@@ -83,7 +83,7 @@ Samplers = Annotated[
     list[str] | None,
     typer.Option("--sampler", help="markov, resshift or ddim; may be repeated.", show_default="the model's"),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise, the same for every clip.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise, the same for every clip, and of real.")]
 
 # What is written
 

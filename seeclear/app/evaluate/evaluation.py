@@ -33,9 +33,9 @@ class Evaluation:
 
     Attributes:
         report: everything, ready for JSON: `settings`, `versions`, `methods` with the hashes of weights and
-            configurations, `metrics` with those of theirs, `clips` with hashes of their pixels and all figures,
-            `mean`. Two evaluations of the same thing differ in `created`, `seconds_per_frame` and
-            `mean_seconds_per_frame` only.
+            configurations, `metrics` with those of theirs, `clips` with hashes of their pixels, what was
+            drawn for their degradation and all figures, `mean`. Two evaluations of the same thing differ in `created`,
+            `seconds_per_frame` and `mean_seconds_per_frame` only.
         table: the means over the clips, in markdown.
         clips_table: the first metric of every clip.
     """

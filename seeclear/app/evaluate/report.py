@@ -80,6 +80,7 @@ def clip_report(clip: Clip, figures: dict[str, Figures], seconds: dict[str, floa
         "height": clip.ground_truth.shape[2],
         "ground_truth_sha256": digest(clip.ground_truth),
         "low_res_sha256": digest(clip.low_res),
+        "degradation": clip.history,
         "figures": figures,
         "seconds_per_frame": seconds,
     }

@@ -10,7 +10,7 @@ from seeclear.app.paths import PathLike
 from seeclear.metrics.evaluation import DEFAULT_METRICS
 from seeclear.shipped import SCALE
 
-DEGRADATIONS = ("BI", "BD")
+DEGRADATIONS = ("BI", "BD", "real")
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ class EvaluationSettings:
     low_res: PathLike | None = None
     """A folder of low-resolution clips of the same names; None makes them by `degradation`."""
     degradation: str = "BI"
-    """"BI" (MATLAB's bicubic) or "BD" (Gaussian blur of sigma 0.4 x scale, every scale-th pixel)."""
+    """"BI" (MATLAB's bicubic), "BD" (Gaussian blur of sigma 0.4 x scale, every scale-th pixel), or "real": what
+    happens to videos, see [`seeclear.data.RealWorldDegradation`], drawn once for each clip by `seed` and its name."""
     crf: float | None = None
     """Make the low resolution an H.264 video (4:2:0, libx264) of this constant rate factor, 0 to 51, as videos in use
-    are; None leaves it as it is."""
+    are, after any `degradation`; None leaves it as it is."""
     scale: int = SCALE
     """Size of the originals over that of the low resolution."""
     protocol: str = "y"
@@ -50,7 +51,7 @@ class EvaluationSettings:
     samplers: Sequence[str] = ()
     """Empty for each model's default. With one step all are the same, and only the first is run."""
     seed: int = 0
-    """Of the noise; the same for every clip."""
+    """Of the noise, the same for every clip; and of `degradation` "real", which needs one that is not negative."""
     device: str | None = None
     """This and `dtype`: as in `upscale_video`."""
     dtype: str = "auto"
@@ -62,6 +63,8 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if self.degradation not in DEGRADATIONS:
             raise ValueError(f"`degradation` must be one of {list(DEGRADATIONS)}, but is {self.degradation!r}.")
+        if self.degradation == "real" and self.seed < 0:
+            raise ValueError(f"`seed` must be at least 0 for the degradation 'real', but is {self.seed}.")
         if self.crf is not None and self.low_res is not None:
             raise ValueError("`crf` is for a low resolution that is made here; with `low_res` it has no meaning.")
         if self.scale < 1:
