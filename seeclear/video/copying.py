@@ -153,7 +153,7 @@ class SourceStreams:
     def _cut_to_size(self, packet: Packet) -> bool:
         """Whether a packet goes along; of text, which is shown for long, the part that is within the cut."""
         when = packet.dts if packet.pts is None else packet.pts
-        if when is None:
+        if when is None or self._cut == Cut(None, None):
             return self._cut.start is None
         base = Fraction(packet.time_base)
         duration = (packet.duration or 0) * base if packet.stream.type == "subtitle" else Fraction(0)

@@ -35,8 +35,8 @@ def has_fields(stream: VideoStream) -> bool:
 
 def is_interlaced(stream: VideoStream, frame: VideoFrame) -> bool:
     """Whether a stream, or a frame of it, says that it is interlaced."""
-    said = stream.codec_context.field_order > _PROGRESSIVE or bool(frame.interlaced_frame)
-    return said and has_fields(stream)
+    order = getattr(stream.codec_context, "field_order", 0)  # PyAV has it from 18 on
+    return (order > _PROGRESSIVE or bool(frame.interlaced_frame)) and has_fields(stream)
 
 
 def deinterlaced(

@@ -120,8 +120,8 @@ class VideoFile:
         notes = []
         if self._opening.interlaced and not self._deinterlace:
             notes.append(
-                f"{self.path}: the video is interlaced: the rows of a frame are of two moments in turn, and are taken "
-                "for one picture; `deinterlace` makes one of them."
+                f"{self.path}: the video says that it is interlaced: the rows of a frame are of two moments in turn, "
+                "and are taken for one picture; `deinterlace` makes one of them."
             )
         if lost:
             which = "first frame refers" if lost == 1 else f"first {lost} frames refer"
@@ -181,6 +181,7 @@ class VideoFile:
             has_alpha = has_alpha or (alpha is not None and bool((alpha < 1).any()))
         fps = Fraction(count) / ((end - (start or 0)) * self.properties.time_base)
         self.properties = replace(self.properties, num_frames=count, has_alpha=has_alpha, fps=fps)
+        self._declared = count if self._excerpt.is_whole else None
 
     def count(self, most: int | None = None) -> int:
         """Frames of the excerpt, `most` at most; read without decoding them where packets say when they are shown."""

@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from seeclear.video import VideoReader, check_output
-from seeclear.video.deinterlacing import deinterlaced
+from seeclear.video.deinterlacing import deinterlaced, is_interlaced
 from seeclear.video.excerpt import Excerpt
 
 MakeVideo = Callable[..., Path]
@@ -173,6 +174,25 @@ def test_a_part_is_that_of_the_whole(tmp_path: Path, name: str) -> None:
     for first in (3, 4, 8):
         part = Excerpt.parse(Fraction(first, 25), frames=3)
         np.testing.assert_array_equal(luma(path, deinterlace=True, excerpt=part), whole[first : first + 3])
+
+
+@pytest.mark.parametrize(
+    ("codec", "order", "flagged", "expected"),
+    [
+        ("h264", 0, False, False),
+        ("h264", 1, False, False),
+        ("h264", 2, False, True),
+        ("prores", 5, False, True),
+        ("h264", 1, True, True),
+        ("png", 2, True, False),
+    ],
+)
+def test_who_says_that_it_is_interlaced(codec: str, order: int, flagged: bool, expected: bool) -> None:
+    """The stream by FFmpeg's number of the order of fields, or a frame."""
+    context = SimpleNamespace(codec=SimpleNamespace(canonical_name=codec), field_order=order)
+    stream: Any = SimpleNamespace(codec_context=context)
+    frame: Any = SimpleNamespace(interlaced_frame=flagged)
+    assert is_interlaced(stream, frame) == expected
 
 
 def test_a_note_names_the_option(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from seeclear.video import VideoReader, check_output
+from seeclear.video.copying import SourceStreams
 from seeclear.video.decoding import PacketLog
 from seeclear.video.excerpt import WHOLE, Cut, Excerpt, format_time, parse_time
+from seeclear.video.planning import plan_streams
 
 MakeVideo = Callable[..., Path]
 GROUPS = {"g": "6", "bf": "2"}
@@ -289,6 +291,24 @@ def test_all_is_cut_to_the_part(
         (0, pytest.approx(0.4), "two"),
         (pytest.approx(0.4), pytest.approx(0.6), "three"),
     ]
+
+
+def test_without_a_part_packets_stay_as_they_are(make_video: MakeVideo) -> None:
+    path = make_video(num_frames=50, subtitles=SUBTITLES)
+    with av.open(str(path)) as container:
+        wanted = [(p.stream.index, p.pts, p.dts, p.duration) for p in container.demux() if p.size and p.stream.index]
+    with SourceStreams(path, plan_streams(path, path.with_name("out.mp4"))) as streams:
+        seen = [(p.stream.index, p.pts, p.dts, p.duration) for p in streams._demux()]
+    assert sorted(seen) == sorted(wanted) and len({index for index, *_ in seen}) == 2
+
+
+def test_sound_after_the_part_is_not_read(make_video: MakeVideo) -> None:
+    """The file is read for ten more seconds, as sound and subtitles of one time may lie apart."""
+    path = make_video("in.mkv", num_frames=40, fps=Fraction(1), size=(16, 16))
+    with SourceStreams(path, plan_streams(path, path), cut=Cut(None, Fraction(5))) as streams:
+        assert max(packet.pts * packet.time_base for packet in streams._demux()) < 5
+        left = [packet.pts * packet.time_base for packet in streams._input.demux() if packet.pts is not None]
+    assert 15 < left[0] < 17 and left[-1] > 35
 
 
 def test_sound_is_encoded_for_the_part_alone(make_video: MakeVideo, upscale: Any, sounds: Any, tmp_path: Path) -> None:
