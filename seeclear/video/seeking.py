@@ -12,7 +12,7 @@ from seeclear.video.container import is_mp4, open_container, video_stream
 from seeclear.video.decoding import Opening, begins_anew
 
 _STEPS = (0, 2, 20)
-"""Seconds before the time that is wanted, tried one after the other: an index may have times of decoding."""
+"""Seconds before the time that is wanted, tried one after the other: there may be a key frame at that time itself."""
 
 
 def find_entry(path: Path, time: int, opening: Opening) -> int | None:
@@ -33,7 +33,7 @@ def find_entry(path: Path, time: int, opening: Opening) -> int | None:
         if opening.clock != "shown" or not _has_index(container):
             return None
         for step in _STEPS:
-            entry = time - 1 - round(step / stream.time_base)
+            entry = time - round(step / stream.time_base)
             try:
                 container.seek(entry, stream=stream)
                 packet = next(packet for packet in container.demux(stream) if packet.size)

@@ -197,12 +197,19 @@ def fed_packets(path: Path, part: Excerpt) -> int:
     return count
 
 
-@pytest.mark.parametrize(("name", "seeks"), [("a.mp4", True), ("a.mkv", True), ("a.avi", False)])
-def test_frames_before_are_skipped_where_an_index_is_reliable(make_video: MakeVideo, name: str, seeks: bool) -> None:
-    codec = "mpeg4" if name == "a.avi" else "libx264"
-    path = make_video(name, num_frames=60, video_codec=codec, codec_options=GROUPS, sound_codecs=())
-    count = fed_packets(path, Excerpt.parse("2.2"))
-    assert (5 <= count < 20) if seeks else count >= 59
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_frames_before_are_skipped_by_a_reliable_index(make_video: MakeVideo, name: str) -> None:
+    path = make_video(name, num_frames=120, codec_options=GROUPS, sound_codecs=())
+    with av.open(str(path)) as container:
+        key = max(packet.pts * packet.time_base for packet in container.demux(video=0) if packet.is_keyframe)
+    assert Fraction(110, 25) < key < Fraction(119, 25)
+    assert 1 <= fed_packets(path, Excerpt.parse(key + Fraction(1, 25))) < 20
+    assert 6 < fed_packets(path, Excerpt.parse(key)) < 80  # a frame before it is decoded as well
+
+
+def test_frames_before_are_decoded_in_other_files(make_video: MakeVideo) -> None:
+    path = make_video("a.avi", num_frames=60, video_codec="mpeg4", codec_options=GROUPS, sound_codecs=())
+    assert fed_packets(path, Excerpt.parse("2.2")) >= 59
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
@@ -211,6 +218,17 @@ def test_open_groups_of_pictures(make_video: MakeVideo, name: str) -> None:
     options = {"x264-params": "keyint=6:min-keyint=6:open-gop=1:bframes=3:b-adapt=0:scenecut=0"}
     path = make_video(name, num_frames=30, codec_options=options, sound_codecs=())
     for first in (7, 12, 13, 23):
+        check_part(path, Excerpt.parse(Fraction(first, 25), Fraction(4, 25)), first, first + 4)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_pictures_that_become_whole_bit_by_bit(make_video: MakeVideo, name: str) -> None:
+    """Packets that are marked as key frames, though a column of the picture is all that they begin anew."""
+    options = {"x264-params": "intra-refresh=1:keyint=10:bframes=0:scenecut=0"}
+    path = make_video(name, num_frames=40, size=(48, 64), codec_options=options, sound_codecs=())
+    with av.open(str(path)) as container:
+        assert sum(packet.is_keyframe for packet in container.demux(video=0)) > 1
+    for first in (12, 25, 31):
         check_part(path, Excerpt.parse(Fraction(first, 25), Fraction(4, 25)), first, first + 4)
 
 
