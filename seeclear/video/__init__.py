@@ -4,6 +4,7 @@
 from seeclear.video.assemble import assemble
 from seeclear.video.codecs import EncodeSettings, output_properties
 from seeclear.video.encode import PartEncoder, encode_part
+from seeclear.video.excerpt import Excerpt
 from seeclear.video.inputs import VideoInput, read_input
 from seeclear.video.properties import Frame, VideoProperties
 from seeclear.video.reader import VideoReader
@@ -12,6 +13,7 @@ from seeclear.video.writer import FrameFolderWriter, FrameWriter, VideoWriter, o
 
 __all__ = [
     "EncodeSettings",
+    "Excerpt",
     "Frame",
     "FrameFolderWriter",
     "FrameWriter",

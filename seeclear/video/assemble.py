@@ -17,7 +17,10 @@ import av
 
 from seeclear.files import Draft
 from seeclear.video.codecs import EncodeSettings
+from seeclear.video.container import open_container
 from seeclear.video.copying import SourceStreams
+from seeclear.video.demuxing import arbitrary_start
+from seeclear.video.excerpt import WHOLE, Cut, Excerpt
 from seeclear.video.gif import write_gif
 from seeclear.video.image_metadata import read_metadata
 from seeclear.video.images import is_image, png_names
@@ -37,6 +40,7 @@ def assemble(
     settings: EncodeSettings | None = None,
     drop_unsupported: bool = False,
     names: Sequence[str] | None = None,
+    excerpt: Excerpt = WHOLE,
 ) -> list[str]:
     """Joins parts into the output, which appears under its name when it is whole.
 
@@ -50,6 +54,7 @@ def assemble(
         settings: as given to `encode_part`.
         drop_unsupported: leave out sound and subtitles that the output cannot hold, which is an error otherwise.
         names: of the images of a folder, whose endings become .png; None numbers them.
+        excerpt: the part of the source that `times` are of, to which all else is cut.
 
     Returns:
         Sentences about what could not be written of the source against all expectation, for a user: packets that the
@@ -78,6 +83,7 @@ def assemble(
                 properties,
                 settings or EncodeSettings(),
                 drop_unsupported,
+                excerpt,
             )
         if properties.kind == "gif":
             _assemble_gif(files, times, path, properties)
@@ -92,7 +98,7 @@ def assemble_from_zero(
     """One part of frames at a constant rate from time 0 on; sound of the source moves by what its frames move."""
     times = [(index, 1) for index in range(frames)]
     with _explained(path):
-        return _assemble_video([part], times, path, source, properties, EncodeSettings(), False, from_zero=True)
+        return _assemble_video([part], times, path, source, properties, EncodeSettings(), False, WHOLE, from_zero=True)
 
 
 # Videos
@@ -106,6 +112,7 @@ def _assemble_video(
     properties: VideoProperties,
     settings: EncodeSettings,
     drop_unsupported: bool,
+    excerpt: Excerpt,
     from_zero: bool = False,
 ) -> list[str]:
     pictures = Pictures.survey(parts, times)
@@ -122,9 +129,10 @@ def _assemble_video(
         raise ValueError(plan.refused[0])
     notes: list[str] = []
     draft = Draft(path)
+    cut = _cut_of(source, times, properties, excerpt)
 
     def write(without: Collection[int]) -> None:
-        with SourceStreams(source, plan, without, from_zero) as others:
+        with SourceStreams(source, plan, without, from_zero, cut=cut) as others:
             write_video(draft.path, pictures, properties, others)
             notes[:] = [
                 f"{path}: {count} packets of the stream #{index} of {source} that the file cannot hold are left out."
@@ -138,6 +146,18 @@ def _assemble_video(
     finally:
         draft.discard()
     return notes
+
+
+def _cut_of(
+    source: Path, times: Sequence[tuple[int, int]], properties: VideoProperties, excerpt: Excerpt
+) -> Cut | None:
+    """What of the other streams goes along with pictures of these times."""
+    if excerpt.is_whole:
+        return None
+    with open_container(source) as container:
+        zero = arbitrary_start(container)
+    begin, end = (time * properties.time_base for time in (times[0][0], sum(times[-1])))
+    return Cut.around(excerpt, begin, end, zero)
 
 
 # Images

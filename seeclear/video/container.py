@@ -48,11 +48,19 @@ def display_matrix(frame: VideoFrame) -> DisplayMatrix | None:
 
 
 def lost_with_frame(frame: VideoFrame) -> tuple[str, ...]:
-    """What a frame carries beside its picture, and that it is interlaced: none of it gets into an output."""
+    """What a frame carries beside its picture and no output gets."""
     side_data = cast(Any, frame.side_data)
     names = [side_data[index].type.name for index in range(len(side_data))]
-    lost = [_SIDE_DATA[name] for name in dict.fromkeys(names) if name in _SIDE_DATA]
-    return (*lost, *(["the fields of interlaced video"] if frame.interlaced_frame else []))
+    return tuple(_SIDE_DATA[name] for name in dict.fromkeys(names) if name in _SIDE_DATA)
+
+
+def timecode(container: InputContainer) -> str | None:
+    """The time code that a file or one of its streams begins with, None if it has none."""
+    for metadata in (container.metadata, *(stream.metadata for stream in container.streams)):
+        for name, value in metadata.items():
+            if name.lower() == "timecode":
+                return value
+    return None
 
 
 def gif_loop(path: Path) -> int | None:

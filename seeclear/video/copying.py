@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 
-from seeclear.video.container import open_container, video_stream
+from seeclear.video.container import open_container, timecode, video_stream
 from seeclear.video.demuxing import SteadyPackets, arbitrary_start, first_time
+from seeclear.video.excerpt import Cut
 from seeclear.video.planning import StreamPlan
 from seeclear.video.samples import Samples, take_samples
 from seeclear.video.tracks import CopiedTrack, Track, move, own_tags
 
 # Of the video, what is written anew.
 _VIDEO_TAGS = {"rotate"}
+
+_INTERLEAVED = 10
+"""Seconds. No file has packets of one time so far from each other."""
 
 
 class SourceStreams:
@@ -34,6 +38,7 @@ class SourceStreams:
         without: indices of streams that are left out all the same.
         from_zero: the first frame is at time 0, wherever the source has it.
         samples: give only some of the first and last packets.
+        cut: between which times the streams go along; None cuts nothing.
     """
 
     def __init__(
@@ -43,7 +48,9 @@ class SourceStreams:
         without: Collection[int] = (),
         from_zero: bool = False,
         samples: bool = False,
+        cut: Cut | None = None,
     ) -> None:
+        self._cut = cut or Cut(None, None)
         with contextlib.ExitStack() as stack:
             self._input = stack.enter_context(open_container(source))
             video = video_stream(self._input, source)
@@ -60,10 +67,13 @@ class SourceStreams:
                 name: value for name, value in own_tags(video.metadata).items() if name.lower() not in _VIDEO_TAGS
             }
             code = timecode(self._input)
-            if code is not None and not any(name.lower() == "timecode" for name in self.video_tags):
+            if self._cut.start is not None:  # it is of the first frame
+                self.tags, self.video_tags = _without_timecode(self.tags), _without_timecode(self.video_tags)
+            elif code is not None and not any(name.lower() == "timecode" for name in self.video_tags):
                 self.video_tags["timecode"] = code
             self.video_disposition: Any = video.disposition.value
             self.shift = first_time([video]) if from_zero else arbitrary_start(self._input)
+            self.shift = self.shift if self._cut.start is None else self._cut.start
         except BaseException:
             self.close()
             raise
@@ -126,26 +136,49 @@ class SourceStreams:
 
     def _demux(self) -> Iterator[Packet]:
         streams = [self._input.streams[index] for index in self._tracks]
+        sounds = {stream.index for stream in streams if stream.type == "audio"}
+        ended: set[int] = set()
         if streams:
             try:
-                yield from (packet for packet in SteadyPackets(self._input, streams) if packet.size)
+                for packet in SteadyPackets(self._input, streams):
+                    if packet.size and self._cut_to_size(packet):
+                        yield packet
+                    elif packet.size and self._is_long_after(packet):
+                        ended.add(packet.stream.index)
+                        if sounds and sounds <= ended:
+                            return
             except av.FFmpegError:  # the file is cut off; what the pictures need of it was read
                 return
+
+    def _cut_to_size(self, packet: Packet) -> bool:
+        """Whether a packet goes along; of text, which is shown for long, the part that is within the cut."""
+        when = packet.dts if packet.pts is None else packet.pts
+        if when is None or self._cut == Cut(None, None):
+            return self._cut.start is None
+        base = Fraction(packet.time_base)
+        duration = (packet.duration or 0) * base if packet.stream.type == "subtitle" else Fraction(0)
+        left = self._cut.of(when * base, duration)
+        if left is not None and duration:
+            packet.pts = packet.dts = round(left[0] / base)
+            packet.duration = round(left[1] / base)
+        return left is not None
+
+    def _is_long_after(self, packet: Packet) -> bool:
+        """Whether what follows in the file is after the cut, whichever stream it is of."""
+        stop, when = self._cut.stop, packet.dts
+        return stop is not None and when is not None and when * packet.time_base > stop + _INTERLEAVED
 
     def _chapters(self) -> list[dict[str, Any]]:
         """Chapters on the clock of the output; what lies before its beginning or ends before it begins is cut."""
         chapters = []
         for chapter in self._input.chapters():
-            moved = round(self.shift / Fraction(cast(Fraction, chapter["time_base"])))
-            start = max(0, chapter["start"] - moved)
-            chapters.append({**chapter, "start": start, "end": max(start, chapter["end"] - moved)})
+            base = Fraction(cast(Fraction, chapter["time_base"]))
+            left = self._cut.of(chapter["start"] * base, (chapter["end"] - chapter["start"]) * base)
+            if left is not None:
+                start, end = (round((time - self.shift) / base) for time in (left[0], sum(left)))
+                chapters.append({**chapter, "start": max(0, start), "end": max(0, start, end)})
         return chapters
 
 
-def timecode(container: InputContainer) -> str | None:
-    """The time code that a file or one of its streams begins with, None if it has none."""
-    for metadata in (container.metadata, *(stream.metadata for stream in container.streams)):
-        for name, value in metadata.items():
-            if name.lower() == "timecode":
-                return value
-    return None
+def _without_timecode(tags: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if name.lower() != "timecode"}

@@ -19,6 +19,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from seeclear.video.container import is_mp4, open_container, video_stream
+from seeclear.video.deinterlacing import is_interlaced
 from seeclear.video.demuxing import SteadyPackets
 from seeclear.video.timestamps import REORDERED, Clock, Stamps, clock_of
 
@@ -112,6 +113,8 @@ class Opening:
     """Whether frames are shown in another order than they are decoded in."""
     lost: int
     """Packets at the start that cannot be decoded, see `PacketLog.lost_at_start`."""
+    interlaced: bool
+    """Whether the stream or one of the first frames says so."""
 
 
 def decoded(
@@ -147,10 +150,11 @@ def read_opening(path: Path, container: InputContainer, stream: VideoStream) -> 
     log = PacketLog()
     first: VideoFrame | None = None
     numbers: list[int] = []
-    broken = False
+    broken = interlaced = False
     try:
         for frame, number in decoded(SteadyPackets(container, [stream]), stream, log):
             first = frame if first is None else first
+            interlaced = interlaced or is_interlaced(stream, frame)
             numbers += [] if number is None else [number]
             settled = len(numbers) > 1 and min(log.without_frame, default=numbers[1]) >= numbers[1]
             if settled or number is None or len(numbers) > REORDERED:
@@ -171,7 +175,7 @@ def read_opening(path: Path, container: InputContainer, stream: VideoStream) -> 
     shown = [log.stamps(number).pts for number in numbers]
     if clock == "shown" and stream.codec_context.codec.canonical_name == "mpeg4" and None not in shown:
         clock = "shown" if shown == sorted(cast(list[int], shown)) else "swapped"
-    return Opening(first, clock, reorders, len(lost))
+    return Opening(first, clock, reorders, len(lost), interlaced)
 
 
 def _clock(path: Path, container: InputContainer, stream: VideoStream, reorders: bool) -> Clock:

@@ -18,8 +18,8 @@ import numpy as np
 
 from seeclear.files import existing_folder, target_of, unwritable
 from seeclear.video.codecs import EncodeSettings
-from seeclear.video.container import open_container
-from seeclear.video.copying import SourceStreams, timecode
+from seeclear.video.container import open_container, timecode
+from seeclear.video.copying import SourceStreams
 from seeclear.video.encode import encode_part
 from seeclear.video.muxing import Pictures, write_video, write_what_fits
 from seeclear.video.planning import StreamPlan

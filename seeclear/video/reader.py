@@ -12,6 +12,7 @@ from types import TracebackType
 import av
 import numpy as np
 
+from seeclear.video.excerpt import WHOLE, Excerpt
 from seeclear.video.image_sequence import ImageSequence
 from seeclear.video.images import is_image, list_images
 from seeclear.video.opening import check_local, open_container, video_stream
@@ -25,8 +26,8 @@ class VideoReader:
     Iterating gives uint8 RGB arrays of shape (H, W, 3) from the first frame on; `frames` gives float32 with alpha and
     time stamps from any frame on. Frames are decoded when they are asked for, so memory does not grow with the length
     of the video. Frames are as stored: a rotation is named in `properties`, not carried out (that of an image's EXIF
-    is). Interlaced video is taken as whole frames. What a file is, is told by its content and not by its name, and
-    nothing but the named file is opened.
+    is). Interlaced video is taken as whole frames, unless `deinterlace` is given. What a file is, is told by its
+    content and not by its name, and nothing but the named file is opened.
 
     Args:
         path: a video file, an animated GIF, an image, or a folder of PNG, JPEG, TIFF, BMP or WebP images of one size,
@@ -34,11 +35,17 @@ class VideoReader:
         fps: frames per second of images, and of raw streams that state none; None is 25.
         srgb: convert images that name other colours (an ICC profile, PNG's gamma or chromaticities) to sRGB; else
             their numbers are as stored, which is right where images are made from them that name the same colours.
+        excerpt: the part of the video that is read, as if the video had no other frames; time stamps are those of the
+            whole. Frames before it are skipped by the index of MP4 and Matroska where that is sure to give the same
+            frames, and are decoded otherwise. Of images only its number of frames counts.
+        deinterlace: make one picture of the two fields of each frame that says it is interlaced, by FFmpeg's `bwdif`;
+            others stay as they are. Film that was telecined is not put together again.
 
     Raises:
         ValueError: `path` does not exist, is not a video, has no frames, is cut off, or its images differ in size;
-            `fps` is not positive, or the video states another. Faults that only decoding shows are raised while
-            iterating. Every message names the file.
+            `fps` is not positive, or the video states another; no frame begins within `excerpt`, or it has times and
+            `path` is of images. Faults that only decoding shows are raised while iterating. Every message names the
+            file.
     """
 
     width: int
@@ -54,9 +61,17 @@ class VideoReader:
     properties: VideoProperties
     """All there is to know about the video."""
 
-    def __init__(self, path: str | os.PathLike[str], fps: Fraction | int | None = None, srgb: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        fps: Fraction | int | None = None,
+        srgb: bool = False,
+        excerpt: Excerpt = WHOLE,
+        deinterlace: bool = False,
+    ) -> None:
         check_local(path)
         self.path = Path(path)
+        self.excerpt, self.deinterlace = excerpt, deinterlace
         self._running: list[Generator[object, None, None]] = []
         if fps is not None and fps <= 0:
             raise ValueError(f"`fps` must be positive, but was {fps}.")
@@ -65,14 +80,18 @@ class VideoReader:
             raise ValueError(f"{self.path}: there is no such file or folder.")
         self.names = None
         self._source: ImageSequence | VideoFile
-        if self.path.is_dir():
-            self.names = list_images(self.path)
-            self._source = ImageSequence(self.path, [self.path / name for name in self.names], rate, srgb)
-        elif is_image(self.path):
-            self.names = [self.path.name]
-            self._source = ImageSequence(self.path, [self.path], rate, srgb)
+        if self.path.is_dir() or is_image(self.path):
+            if excerpt.start or excerpt.duration is not None:
+                raise ValueError(
+                    f"{self.path}: `start` and `duration` are for videos, but this is of images, which have no times; "
+                    "`frames` takes the first ones."
+                )
+            is_folder = self.path.is_dir()
+            self.names = (list_images(self.path) if is_folder else [self.path.name])[: excerpt.frames]
+            files = [self.path / name for name in self.names] if is_folder else [self.path]
+            self._source = ImageSequence(self.path, files, rate, srgb)
         else:
-            self._source = VideoFile(self.path, rate)
+            self._source = VideoFile(self.path, rate, excerpt, deinterlace)
         self.properties = self._source.properties
         self.num_frames = self.properties.num_frames
         self.width, self.height, self.fps = self.properties.width, self.properties.height, self.properties.fps
@@ -81,6 +100,14 @@ class VideoReader:
     def notes(self) -> list[str]:
         """Sentences for a user about what was found in a video file, once all its frames were read."""
         return self._source.notes if isinstance(self._source, VideoFile) else []
+
+    def count(self) -> int:
+        """Number of frames; read once where it is not known, without decoding where possible."""
+        if self.num_frames is not None:
+            return self.num_frames
+        if self.excerpt.is_whole or not isinstance(self._source, VideoFile):
+            return count_frames(self.path)
+        return self._source.count()
 
     def __enter__(self) -> VideoReader:
         return self

@@ -25,6 +25,7 @@ from seeclear.video import (
     encode_part,
     output_properties,
 )
+from seeclear.video.excerpt import WHOLE, Excerpt
 
 MakeVideo = Callable[..., Path]
 
@@ -170,10 +171,11 @@ def upscale_file(
     settings: EncodeSettings | None = None,
     scale: int = 4,
     parts: int = 2,
+    excerpt: Excerpt = WHOLE,
     **options: Any,
 ) -> tuple[list[np.ndarray], VideoProperties]:
     """Repeats every pixel, in several parts. Returns the frames written, (H, W, 3) or with alpha (H, W, 4)."""
-    with VideoReader(source) as reader:
+    with VideoReader(source, excerpt=excerpt) as reader:
         size = (scale * reader.height, scale * reader.width)
         check_output(target, reader.properties, settings, size, **options)
         properties = output_properties(reader.properties, target, size, settings)
@@ -186,7 +188,7 @@ def upscale_file(
                 files.append(target.parent / f"part{index}")
                 assert encode_part(files[-1], enlarged[start:end], properties, settings) == end - start
         times = [(frame.pts, frame.duration) for frame in frames]
-        assemble(files, times, target, source, properties, settings, names=reader.names, **options)
+        assemble(files, times, target, source, properties, settings, names=reader.names, excerpt=excerpt, **options)
         for file in files:
             file.unlink()
     return [rgb if alpha is None else np.dstack([rgb, alpha]) for rgb, alpha in enlarged], properties

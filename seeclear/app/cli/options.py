@@ -37,6 +37,29 @@ Images = Annotated[
 Fps = Annotated[
     str | None, _option("--fps", help="Frames per second of a folder of frames: 24, 29.97, 30000/1001; default: 25.")
 ]
+Start = Annotated[
+    str | None,
+    _option(
+        "--start",
+        metavar="TIME",
+        help="Upscale a part of a video that begins here: seconds or [HH:]MM:SS[.fff]. Sound and all else are cut to "
+        "it, and its first frame is at time 0.",
+    ),
+]
+Duration = Annotated[
+    str | None, _option("--duration", metavar="TIME", help="How long the part is; default: up to the end.")
+]
+Frames = Annotated[
+    int | None, _option("--frames", metavar="N", help="Instead of --duration: N frames; of folders of frames too.")
+]
+Deinterlace = Annotated[
+    bool,
+    _option(
+        "--deinterlace",
+        help="Make one picture of the two fields of each interlaced frame (FFmpeg's bwdif), as many as before; frames "
+        "that are not interlaced stay as they are. Telecined film is not put together again.",
+    ),
+]
 Compare = Annotated[
     str | None,
     _option("--compare", metavar="PNG_OR_MP4", help="Write bicubic and ours side by side: middle frame or video."),

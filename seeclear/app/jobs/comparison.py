@@ -59,7 +59,7 @@ def _write_pairs(path: Path, reader: VideoReader, output: Path, num_frames: int)
         stop = first + 1
     # images may name colours of their own, which a comparison does not
     with (
-        VideoReader(reader.path, srgb=True) as source,
+        VideoReader(reader.path, srgb=True, excerpt=reader.excerpt, deinterlace=reader.deinterlace) as source,
         VideoReader(output, srgb=True) as restored,
         CompareWriter(path, reader.fps, stop - first) as writer,
     ):

@@ -112,7 +112,8 @@ class Job:
             self._skip("it is there")
             return
         keeps = keeps_colors(self.path_out, self.path_in)
-        self.reader = VideoReader(self.path_in, self._settings.fps, srgb=not keeps)
+        part = self._settings.excerpt
+        self.reader = VideoReader(self.path_in, self._settings.fps, not keeps, part, self._settings.deinterlace)
         self._source, self._opened = FrameSource(self.reader), True
         model = self._load()
         self.plan = make_plan(self.reader.properties, self.path_out, self._settings, model)
@@ -326,6 +327,7 @@ class Job:
             settings=self.plan.settings,
             drop_unsupported=self.plan.drop_unsupported,
             names=self.reader.names,
+            excerpt=self.reader.excerpt,
         )
         for note in notes:
             logger.warning(note)

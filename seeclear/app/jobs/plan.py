@@ -12,8 +12,9 @@ from typing import Any
 from seeclear.pipelines.memory import choose_clips_and_tile, choose_tile, estimate_peak_bytes, shorter_clips
 from seeclear.pipelines.streaming import count_clips
 from seeclear.video.codecs import fitted_output
+from seeclear.video.excerpt import format_time
 from seeclear.video.properties import VideoProperties
-from seeclear.video.reader import VideoReader, count_frames
+from seeclear.video.reader import VideoReader
 
 from .loaded import LoadedModel
 from .settings import AUTOMATIC, DEFAULT_MEMORY, LARGE_FRAMES_TILE, UpscaleSettings, output_size, parse_memory
@@ -75,7 +76,19 @@ def make_plan(source: VideoProperties, path_out: Path, settings: UpscaleSettings
     }
     for name in ("model", "scale", "memory"):  # they have come to something above
         del decisive[name]
+    decisive |= _named_part(settings)
     return Plan(settings, properties, decisive)
+
+
+def _named_part(settings: UpscaleSettings) -> dict[str, Any]:
+    """What decides which frames there are, in one way however it was typed; None where nothing was asked for."""
+    excerpt = settings.excerpt
+    return {
+        "start": format_time(excerpt.start) if excerpt.start else None,
+        "duration": None if excerpt.duration is None else format_time(excerpt.duration),
+        "frames": excerpt.frames,
+        "deinterlace": settings.deinterlace or None,
+    }
 
 
 def choose_clips(settings: UpscaleSettings, pipe: Any, height: int, width: int) -> UpscaleSettings:
@@ -117,7 +130,8 @@ class Forecast:
     Attributes:
         path_in, path_out: input and output.
         size_in, size_out: (width, height) of stored frames.
-        frames: of the video.
+        frames: of the video, or of the part of it that was asked for.
+        part: which part that is; None is all of it.
         clips: at least; every scene cut adds up to one.
         clip_length, clip_overlap: frames.
         tile: (height, width) in LR pixels, None for the whole frame.
@@ -132,6 +146,7 @@ class Forecast:
     size_in: tuple[int, int]
     size_out: tuple[int, int]
     frames: int
+    part: str | None
     clips: int
     clip_length: int
     clip_overlap: int
@@ -147,7 +162,7 @@ class Forecast:
         rows = [
             ("output", self.path_out),
             ("size", "{}x{} -> {}x{}".format(*self.size_in, *self.size_out)),
-            ("frames", self.frames),
+            ("frames", self.frames if self.part is None else f"{self.frames} ({self.part})"),
             ("clips", f"{self.clips} of {self.clip_length} frames, {self.clip_overlap} shared; scene cuts add some"),
             ("tile", tile),
             ("memory", f"{self.memory / 1e9:.1f} GB at most, estimated"),
@@ -160,7 +175,7 @@ class Forecast:
 def make_forecast(
     path_in: Path, path_out: Path, reader: VideoReader, plan: Plan, model: LoadedModel, notes: list[str]
 ) -> Forecast:
-    """Restores the first clip, and says what the whole video will take. Nothing is written.
+    """Restores the first clip, and says what all of them will take. Nothing is written.
 
     Args:
         path_in, path_out: input and output.
@@ -168,7 +183,7 @@ def make_forecast(
         plan, model: of the job.
         notes: what the output cannot keep of the input.
     """
-    num_frames = reader.num_frames if reader.num_frames is not None else count_frames(path_in)
+    num_frames = reader.count()
     length, overlap = plan.settings.clips(model.pipe.config.clip_length, model.pipe.config.clip_overlap)
     frames = (to_tensor(frame.rgb) for frame in itertools.islice(reader.frames(), length))
     start = time.perf_counter()
@@ -183,6 +198,7 @@ def make_forecast(
         size_in=(source.width, source.height),
         size_out=(plan.properties.width, plan.properties.height),
         frames=num_frames,
+        part=None if reader.excerpt.is_whole else reader.excerpt.describe(),
         clips=clips,
         clip_length=length,
         clip_overlap=overlap,

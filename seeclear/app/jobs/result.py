@@ -18,7 +18,7 @@ class UpscaleResult:
         status: "done", "skipped" or "failed".
         reason: why it was skipped.
         error: why it failed.
-        frames: of a video that is done, as many as the input has.
+        frames: of a video that is done, as many as the input has, or the part of it that was asked for.
         restored_frames: those that were made in this run; fewer than `frames` where an interrupted job went on, or
             where several processes shared the work.
         width, height: of its stored frames in pixels.

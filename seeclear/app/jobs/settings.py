@@ -11,6 +11,7 @@ from fractions import Fraction
 from seeclear.pipelines.settings import RestorationSettings
 from seeclear.shipped import DEFAULT_MODEL, SCALE
 from seeclear.video.codecs import EncodeSettings
+from seeclear.video.excerpt import Excerpt, Time
 
 # Taken where no budget is named. A fixed number, not what happens to be free: the tile, and with it
 # the last bits of the result, shall not depend on the moment.
@@ -58,6 +59,16 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
     what tiles of `LARGE_FRAMES_TILE` and the shortest clips need. None chooses nothing."""
     fps: Fraction | None = None
     """Frames per second of a folder of images; None is 25. Videos have their own."""
+    start: Time | None = None
+    """Time from which on frames are restored: seconds, or text such as "1:30" or "01:02:03.5"; None is the beginning.
+    Of videos only. Sound and all else are cut to the same part, whose first frame is at time 0."""
+    duration: Time | None = None
+    """How long a part is restored, likewise; None is all that follows."""
+    frames: int | None = None
+    """Instead of `duration`: at most so many frames; of images too."""
+    deinterlace: bool = False
+    """Make one picture of the two fields of each frame that says it is interlaced (FFmpeg's `bwdif`), as many frames
+    as before; others stay as they are. Film that was telecined is not put together again."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,6 +83,12 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
             parse_memory(self.memory)
         if self.fps is not None and self.fps <= 0:
             raise ValueError(f"`fps` must be above 0, but was {self.fps}.")
+        _ = self.excerpt  # refuses what it cannot
+
+    @property
+    def excerpt(self) -> Excerpt:
+        """The part of the video that is restored."""
+        return Excerpt.parse(self.start, self.duration, self.frames)
 
 
 def output_size(
