@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
+from seeclear.pipelines import load_pipeline
 from seeclear.pipelines.prior import distiller_digest
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import (
@@ -33,6 +34,7 @@ from seeclear.training.mixture import build_data
 from seeclear.training.model import take_over
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
 from seeclear.training.semantics import check_widths, load_distiller
+from seeclear.training.teacher import build_teacher
 
 CLIP_LENGTH, CLIP_OVERLAP = 20, 4
 """Frames that a new lens restores together, and those of them that two clips share: frames that lack a side to learn
@@ -57,6 +59,14 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model("--start_from", help="a saved pipeline, whose lens' weights the preset's lens takes over")
     model("--freeze_flow", action="store_true", help="leave the network that finds the optical flow as it is")
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
+    teacher = parser.add_argument_group("distillation").add_argument
+    teacher("--teacher", help="a larger lens, frozen, whose frames are learned from beside the true ones: a folder, a "
+        "Hub id or a shipped name")  # fmt: skip
+    teacher(
+        "--teacher_weight", type=float, default=0.5, help="how much its frames count, 0 to 1; the true ones the rest"
+    )
+    teacher("--teacher_dir", help="have it restore whole training videos, once, keep them in this folder, and cut its "
+        "frames out of them; takes 3 bytes a pixel and frame")  # fmt: skip
     add_data_arguments(parser.add_argument_group("data"))
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
     add_run_arguments(parser.add_argument_group("run"))
@@ -68,6 +78,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "--lens_config, --distiller_config, --without and --start_from change a --preset; a saved model has its "
             "own configuration and weights"
         )
+    if args.teacher is None and args.teacher_dir is not None:
+        parser.error("--teacher_dir needs --teacher")
+    if not 0 <= args.teacher_weight <= 1:
+        parser.error(f"--teacher_weight is {args.teacher_weight}; it must be in [0, 1]")
     return args
 
 
@@ -130,6 +144,10 @@ class Trainer(TrainingLoop):
             distiller.requires_grad_(False).eval().to(accelerator.device)
             sources = self.data.dataset.clips.sources
             self.semantics = LensSemantics.for_lens(lens, distiller, sources, args.semantics_dir, accelerator.autocast)
+        self.teacher = None
+        if args.teacher is not None:
+            clips = self.data.dataset.clips
+            self.teacher = build_teacher(args.teacher, clips, accelerator, args.semantics_dir, args.teacher_dir)
         self.prepare(lens.train())
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -138,7 +156,11 @@ class Trainer(TrainingLoop):
         x0, low_res = (batch[name].to(device).float() / 127.5 - 1 for name in ("hr", "lr"))
         semantics = {} if self.semantics is None else self.semantics.semantics(low_res, batch["place"])
         (prediction,) = self.wrapped(low_res, **semantics, return_dict=False)
-        return charbonnier_loss(prediction, x0)
+        loss = charbonnier_loss(prediction, x0)
+        if self.teacher is None:
+            return loss
+        share = self.args.teacher_weight
+        return (1 - share) * loss + share * charbonnier_loss(prediction, self.teacher(low_res, batch["place"]))
 
     def finished_pipeline(self) -> SemanticLensPipeline:
         lens = cast(SemanticLens, self.averaged_model())
@@ -153,6 +175,12 @@ class Trainer(TrainingLoop):
 
         return upscale, [1]  # a regression network takes one step
 
+    def _loss_in_words(self) -> str:
+        args = self.args
+        return (
+            "Charbonnier" if args.teacher is None else f"Charbonnier, {args.teacher_weight:.0%} to a teacher's frames"
+        )
+
     def save_card(self, figures: Mapping[str, float] | None, parameters: Mapping[str, tuple[int, int]]) -> None:
         modules = [name for name in MODULES if self.model.config[name]]
         save_model_card(
@@ -165,7 +193,7 @@ class Trainer(TrainingLoop):
             figures,
             self.accelerator.num_processes,
             SEMANTIC_LENS,
-            {"modules": ", ".join(modules) or "none", "loss": "Charbonnier"},
+            {"modules": ", ".join(modules) or "none", "loss": self._loss_in_words()},
         )
 
 
@@ -176,6 +204,8 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     components: dict[str, nn.Module] = {"semantic_lens": lens}
     if lens.needs_semantics:
         components["semantic_distiller"] = distiller.requires_grad_(False).eval()
+    if args.teacher is not None:  # what it takes to run is less than a training step
+        components["teacher"] = load_pipeline(locate(args.teacher, "teacher"), dtype=torch.float32).semantic_lens
     prepare_lens(lens, args)
 
     def step(network: Callable[..., Any], _: object) -> Tensor:

@@ -63,7 +63,7 @@ class TrainingPrior:
     def __init__(
         self,
         model: ModelMixin | None,
-        semantics: SemanticsCache,
+        semantics: SemanticsCache | None,
         num_clips: int,
         device: torch.device | str = "cpu",
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,

@@ -42,6 +42,7 @@ class PriorFrames:
         sources: those of the data set, in its order.
         degradation: makes the low resolution of sources that have none of their own.
         autocast: makes the context in which the lens runs, for mixed precision.
+        argument: by which a person asked for them.
 
     Raises:
         ValueError: `degradation` has chance in it, so that a frame has no one low-resolution version.
@@ -54,9 +55,10 @@ class PriorFrames:
         sources: Sequence[Source],
         degradation: Degradation,
         autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+        argument: str = "prior_dir",
     ) -> None:
         if not isinstance(degradation, BicubicDegradation | GaussianDegradation):
-            raise ValueError("`prior_dir` needs a `degradation` without chance in it, 'BI' or 'BD'")
+            raise ValueError(f"`{argument}` needs a `degradation` without chance in it, 'BI' or 'BD'")
         networks = [pipe.semantic_lens, *([] if pipe.semantic_distiller is None else [pipe.semantic_distiller])]
         about = [type(degradation).__name__, pipe.config.clip_length, pipe.config.clip_overlap]
         self.folder = Path(folder) / weights_key(networks, about)

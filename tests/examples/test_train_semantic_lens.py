@@ -165,6 +165,47 @@ def test_modules_are_put_on_a_trained_plain_network_and_change_nothing_at_first(
     assert "`start_from` is 'nowhere'; it must be a folder" in capfd.readouterr().err.splitlines()[-1]
 
 
+def test_a_lens_learns_from_a_teachers_frames(folder: Path, whole_run: str) -> None:
+    """Its own teacher has nothing to tell it: the loss is Charbonnier's least, 0.001. True frames do."""
+    taught = ["--teacher", whole_run, "--learning_rate", "0", "--max_train_steps", "1"]
+    model = ["--pretrained_model_name_or_path", whole_run]
+    for weight in ("1", "0.25", "0"):
+        launch(folder, f"taught-{weight}", *taught, "--teacher_weight", weight, model=model)
+    alone, mixed, true = (losses(folder, f"taught-{weight}")[0][1] for weight in ("1", "0.25", "0"))
+    assert alone == pytest.approx(1e-3, rel=1e-3) and true > 0.1
+    assert mixed == pytest.approx(0.25 * alone + 0.75 * true, rel=1e-6)
+    assert "25% to a teacher's frames" in (folder / "taught-0.25" / "README.md").read_text()
+
+    launch(folder, "whole-videos", *taught, "--teacher_weight", "1", "--teacher_dir", "frames", model=model)
+    assert len(list((folder / "frames").rglob("*.safetensors"))) == 2
+    (line,) = losses(folder, "whole-videos")
+    assert 1e-3 < line[1] < true  # it sees more there than in a crop, and in 8 bits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--teacher_dir", "frames"], "--teacher_dir needs --teacher"),
+        (["--teacher", "trained", "--teacher_weight", "2"], "--teacher_weight is 2.0; it must be in [0, 1]"),
+        (["--teacher", "nowhere"], "`teacher` is 'nowhere'; it must be a folder"),
+        (
+            ["--teacher", "seeclear-tiny"],
+            "`teacher` is 'seeclear-tiny', a SeeClearPipeline; it must be a Semantic Lens",
+        ),
+        (
+            ["--teacher", "semantic-lens-tiny", "--teacher_dir", "frames", "--degradation", "real"],
+            "`teacher_dir` needs a `degradation` without chance in it",
+        ),
+    ],
+)
+def test_a_wrong_teacher_ends_in_one_line(
+    arguments: list[str], message: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        launch(folder, "untaught", *arguments)
+    assert message in capfd.readouterr().err.splitlines()[-1]
+
+
 def test_wrong_arguments_end_in_one_line(folder: Path, whole_run: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         launch(folder, "wrong", model=["--pretrained_model_name_or_path", whole_run, "--without", "gps"])
