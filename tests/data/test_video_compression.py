@@ -1,6 +1,7 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 import json
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,13 +143,13 @@ def test_a_lead_in_puts_the_key_frame_before_the_clip(codec: str, monkeypatch: p
         return encode(images, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "_encode", spy)
-    frames, order = clip(4, 32, 32), [2, 1, 0, 1, 2, 3]
+    frames, order = clip(4, 64, 64), [2, 1, 0, 1, 2, 3]
     decoded = transcode(frames, codec, FINE[codec], lead_in=2)
     np.testing.assert_array_equal(coded[0], to_images(frames)[order])
     torch.testing.assert_close(decoded, transcode(frames[order], codec, FINE[codec])[2:], atol=0, rtol=0)
     transcode(frames, codec, FINE[codec], lead_in=9)
     assert len(coded[-1]) == 7  # the whole clip backwards is the longest
-    assert transcode(frames[:1], codec, FINE[codec], lead_in=3).shape == (1, 3, 32, 32)
+    assert transcode(frames[:1], codec, FINE[codec], lead_in=3).shape == (1, 3, 64, 64)
 
 
 def test_h264_loses_more_the_lower_the_quality() -> None:
@@ -247,3 +248,22 @@ def test_bad_arguments() -> None:
     ]:
         with pytest.raises(ValueError, match=f"`{name}`"):
             build()
+
+
+@pytest.mark.parametrize("size", [(9, 70), (36, 48), (63, 35), (64, 66)])
+def test_no_encoder_gets_frames_that_are_too_small_for_it(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """x265 writes beyond its buffers where frames are smaller than its coding trees, which ends the process."""
+    seen: list[tuple[int, ...]] = []
+    encode = module._encode
+
+    def note(images: Any, *others: Any) -> Any:
+        seen.append(images.shape[1:3])
+        return encode(images, *others)
+
+    monkeypatch.setattr(module, "_encode", note)
+    frames = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    assert transcode(frames, "hevc", {"preset": "ultrafast"}).shape == frames.shape
+    (coded,) = seen
+    assert min(coded) >= 64 and all(side >= n for side, n in zip(coded, size, strict=True))
