@@ -58,6 +58,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "or a shipped name")  # fmt: skip
     model("--start_from", help="a saved pipeline, whose lens' weights the preset's lens takes over")
     model("--freeze_flow", action="store_true", help="leave the network that finds the optical flow as it is")
+    model("--train_only", nargs="*", help="leave all weights as they are but those whose names begin so, such as "
+        "second_pass")  # fmt: skip
     model("--without", nargs="*", choices=MODULES, default=[], help="modules to switch off, for the ablation")
     teacher = parser.add_argument_group("distillation").add_argument
     teacher("--teacher", help="a larger lens, frozen, whose frames are learned from beside the true ones: a folder, a "
@@ -123,11 +125,24 @@ def build_pipeline(
 
 
 def prepare_lens(lens: SemanticLens, args: argparse.Namespace) -> None:
-    """Sets up a lens for training as the arguments say."""
+    """Sets up a lens for training as the arguments say.
+
+    Raises:
+        ValueError: no weight has a name that begins as one of `train_only` does.
+    """
     if args.gradient_checkpointing:
         lens.enable_gradient_checkpointing()
     if args.freeze_flow and lens.flow_network is not None:
         lens.flow_network.requires_grad_(False)
+    if args.train_only is None:
+        return
+    names = [name for name, _ in lens.named_parameters()]
+    for start in args.train_only:
+        if not any(name.startswith(start) for name in names):
+            parts = sorted({name.partition(".")[0] for name in names})
+            raise ValueError(f"`train_only` is {start!r}; the lens has weights of {', '.join(parts)}")
+    for name, parameter in lens.named_parameters():
+        parameter.requires_grad_(parameter.requires_grad and name.startswith(tuple(args.train_only)))
 
 
 class Trainer(TrainingLoop):

@@ -40,6 +40,13 @@ def check_config(config: Any) -> None:
         )
     if config.second_order and config.trunk_input != "frames":
         raise ValueError("`second_order` is on; a lens whose branches know features has it not")
+    if config.second_pass_blocks is not None:
+        if config.trunk_input != "frames":
+            raise ValueError("`second_pass_blocks` is given; a lens whose branches know features has no second pass")
+        if len(config.second_pass_blocks) != 4 or min(config.second_pass_blocks) < 0:
+            raise ValueError(f"`second_pass_blocks` is {config.second_pass_blocks}; it must be four numbers of blocks")
+        if channels % config.scale**2:
+            raise ValueError(f"`channels` is {channels}; a second pass needs a multiple of {config.scale**2}")
     if config.fused_branches is False and not config.coupled_branches:
         raise ValueError("`fused_branches` and `coupled_branches` are off; the backward branch would have no use")
     if config.flow != "dis" and not moves(config):

@@ -17,6 +17,7 @@ start from: branches that see the frame itself, moved features and nothing of ea
 
     frame, backward branch's moved state -> conv -> residual blocks \\  fuse -> multi-frame attention
     frame, forward branch's moved state -> conv -> residual blocks  /   -> 2 x [conv -> pixel shuffle] -> + bilinear
+    features, restored frames -> a second, smaller propagation -> conv -> pixel shuffle -> + restored frames
 """
 
 import os
@@ -49,7 +50,7 @@ from .lens_modules import (
     sampling_matrix,
 )
 from .optical_flow import clip_flow
-from .propagation import BranchFusion, ClipMotion
+from .propagation import BranchFusion, ClipMotion, ClipPropagation
 from .semantic_propagation import ClipSemantics, SemanticPropagationBranch
 from .spynet import SPyNet
 from .upsampling import TwoStepUpsampling
@@ -105,6 +106,11 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         coupled_branches: the forward branch sees what the backward one made.
         fused_branches: what both made is fused; None: unless they are coupled.
         second_order: the branches of a lens that sees frames look two frames back.
+        second_pass_blocks: residual blocks of a second, smaller propagation, which sees what the first one restored,
+            at HR size, and adds to it: on every frame alone, in a step backward, in a step forward, and after both
+            ([`ClipPropagation`]). None leaves it out; it needs a lens that sees frames. (Grid propagation of
+            BasicVSR++, Chan et al., CVPR 2022, is of that kind.)
+        second_pass_hidden_channels: as `hidden_channels`, of its blocks.
         upsampling: "direct" in one pixel shuffle, or "two-step" ([`TwoStepUpsampling`]).
         skip: what the result is added to, the "bicubic" or the "bilinear" enlargement.
 
@@ -151,42 +157,18 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         skip: str = "bicubic",
         fused_branches: bool | None = None,
         second_order: bool = False,
+        second_pass_blocks: tuple[int, int, int, int] | None = None,
+        second_pass_hidden_channels: int | None = None,
     ) -> None:
         super().__init__()
         check_config(self.config)
         sees_frames = trunk_input == "frames"
         own = 3 if sees_frames else channels
-
-        def branch(source_channels: int, blocks: int) -> SemanticPropagationBranch:
-            return SemanticPropagationBranch(
-                channels,
-                source_channels,
-                blocks,
-                hidden_channels,
-                scale if motion_compensation else None,
-                neighbor_channels,
-                ImplicitMaskedAlignment(
-                    channels,
-                    alignment_heads,
-                    head_dim,
-                    alignment_window_size,
-                    search_radius,
-                    compensated=moves(self.config),
-                    described_channels=own,
-                )
-                if image
-                else None,
-                GlobalPerspectiveShifter(channels, semantic_feature_dim, global_grid) if gps else None,
-                InstanceSemanticEmbedding(channels, semantic_token_dim, head_dim) if isee else None,
-                trunk=sees_frames,
-                second_order=second_order,
-            )
-
         self.flow_network = SPyNet() if flow == "spynet" else None
         self.conv_in = None if sees_frames else nn.Conv2d(3, channels, 3, padding=1)
         self.extraction = conv_blocks(extraction_blocks, channels, hidden_channels)
-        self.backward_branch = branch(own, backward_blocks)
-        self.forward_branch = branch(own + channels if coupled_branches else own, forward_blocks)
+        self.backward_branch = self._build_branch(own, backward_blocks)
+        self.forward_branch = self._build_branch(own + channels if coupled_branches else own, forward_blocks)
         fused = not coupled_branches if fused_branches is None else fused_branches
         self.fusion = BranchFusion(channels) if fused else None
         self.attention = (
@@ -198,7 +180,45 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         direct = upsampling == "direct"  # untrained, either gives zero, and the lens the enlarged frames
         self.conv_out = zero_init(nn.Conv2d(channels, 3 * scale**2, 3, padding=1)) if direct else None
         self.upsampler = None if direct else TwoStepUpsampling(channels, scale)
+        self.second_pass = None
+        if second_pass_blocks is not None:
+            pixels, hidden = 3 * scale**2, second_pass_hidden_channels
+            sizes = (channels + pixels, channels, pixels, second_pass_blocks, scale, hidden, neighbor_channels)
+            self.second_pass = ClipPropagation(*sizes)
         self.gradient_checkpointing = False
+
+    def _build_branch(self, source_channels: int, blocks: int) -> SemanticPropagationBranch:
+        """One direction of the propagation, with the modules of the configuration."""
+        config = self.config
+        channels, sees_frames = config.channels, config.trunk_input == "frames"
+        image = gps = isee = None
+        if config.image:
+            image = ImplicitMaskedAlignment(
+                channels,
+                config.alignment_heads,
+                config.head_dim,
+                config.alignment_window_size,
+                config.search_radius,
+                compensated=moves(config),
+                described_channels=3 if sees_frames else channels,
+            )
+        if config.gps:
+            gps = GlobalPerspectiveShifter(channels, config.semantic_feature_dim, config.global_grid)
+        if config.isee:
+            isee = InstanceSemanticEmbedding(channels, config.semantic_token_dim, config.head_dim)
+        return SemanticPropagationBranch(
+            channels,
+            source_channels,
+            blocks,
+            config.hidden_channels,
+            config.scale if config.motion_compensation else None,
+            config.neighbor_channels,
+            image,
+            gps,
+            isee,
+            trunk=sees_frames,
+            second_order=config.second_order,
+        )
 
     @classmethod
     def from_basicvsr(cls, file: str | os.PathLike[str], **config: Any) -> "SemanticLens":
@@ -208,9 +228,10 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
             file: a checkpoint as BasicSR publishes it. It is a pickle, of which tensors and containers are read alone
                 (`weights_only`); nothing else in this package reads one.
             config: arguments that the checkpoint does not set: the semantic modules, `motion_compensation`, and their
-                widths; `second_order` and `coupled_branches`. `image` is off unless given. Whatever is on begins so
-                that it changes nothing. `flow="dis"` leaves out the checkpoint's flow network, whose terms are not
-                those of the rest (see `examples/convert_basicvsr.py`); the frames are then nearly BasicVSR's.
+                widths; `second_order`, `second_pass_blocks` and `coupled_branches`. `image` is off unless given.
+                Whatever is on begins so that it changes nothing. `flow="dis"` leaves out the checkpoint's flow
+                network, whose terms are not those of the rest (see `examples/convert_basicvsr.py`); the frames are
+                then nearly BasicVSR's.
 
         Raises:
             ValueError: the file is not such a checkpoint, or an argument is set by it.
@@ -287,6 +308,13 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         if self.attention is not None:
             hidden = self._run(self.attention, hidden, num_frames)
         sample = in_parts(self._reconstruct, hidden, enlarged.flatten(0, 1)).unflatten(0, (batch_size, num_frames))
+
+        # 4. once more, from what was restored
+        if self.second_pass is not None and motion is not None:
+            shown = F.pixel_unshuffle(sample.flatten(0, 1), self.config.scale).to(hidden)
+            more = self.second_pass(torch.cat([hidden, shown], dim=1), sample, motion.flow, self._run)
+            more = F.pixel_shuffle(more, self.config.scale).unflatten(0, (batch_size, num_frames))
+            sample = sample + more.to(sample.dtype)
         return SemanticLensOutput(sample=sample) if return_dict else (sample,)
 
     def _extract(self, low_res: Tensor) -> Tensor:

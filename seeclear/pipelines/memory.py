@@ -204,7 +204,8 @@ def _tile_bytes(pipe: Pipeline, tiling: Tiling, frames: int, around: int, itemsi
         found = rows * columns * (frames * in_tile + y_around)
     if isinstance(lens, SemanticLens):
         config = lens.config
-        motion = MOTION_NUMBERS * config.scale**2 if config.motion_compensation else 0
+        moved = config.motion_compensation or config.second_pass_blocks is not None
+        motion = MOTION_NUMBERS * config.scale**2 if moved else 0
         in_tile = LENS_HIGH_RES_COPIES * 12 * config.scale**2 + (LENS_NUMBERS * config.channels + motion) * itemsize
         upsampling = 0
         if config.upsampling == "two-step":

@@ -102,3 +102,33 @@ def test_training_goes_on_from_it(
 def _largest_changes(before: nn.Module, after: nn.Module) -> dict[str, float]:
     trained = after.state_dict()
     return {name: float((trained[name] - value).abs().max()) for name, value in before.state_dict().items()}
+
+
+def test_only_what_is_asked_for_is_trained(
+    basicvsr_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clips" / "one").mkdir(parents=True)
+    for i in range(3):
+        frame = np.random.default_rng(i).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        Image.fromarray(frame).save(tmp_path / "clips" / "one" / f"{i}.png")
+    off = {"gps": False, "isee": False, "multi_frame_attention": False}
+    start = SemanticLens.from_basicvsr(basicvsr_file, **off, second_order=True, second_pass_blocks=(0, 1, 1, 0))
+    SemanticLensPipeline(start).save_pretrained(tmp_path / "lens")
+    arguments = "--pretrained_model_name_or_path lens --train_data_dir clips --output_dir trained --resolution 32"
+    arguments += " --num_frames 3 --train_batch_size 1 --dataloader_num_workers 0 --max_train_steps 2 --optimizer muon"
+    arguments += " --lr_warmup_steps 0 --learning_rate 1e-2 --use_ema --freeze_flow --train_only"
+    run_script(EXAMPLES / "train_semantic_lens.py", *arguments.split(), "second_pass", folder=tmp_path)
+    trained = SemanticLensPipeline.from_pretrained(
+        tmp_path / "trained", dtype=torch.float32
+    ).semantic_lens.state_dict()
+    changed = {
+        name for name, value in start.half().state_dict().items() if not torch.equal(trained[name], value.float())
+    }
+    assert changed and all(name.startswith("second_pass.") for name in changed)
+    with pytest.raises(SystemExit, match="2"):
+        run_script(EXAMPLES / "train_semantic_lens.py", *arguments.split(), "third_pass", folder=tmp_path)
+    message = capfd.readouterr().err.splitlines()[-1]
+    assert (
+        "`train_only` is 'third_pass'; the lens has weights of backward_branch, flow_network, forward_branch"
+        in message
+    )

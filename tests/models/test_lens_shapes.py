@@ -58,6 +58,7 @@ CHOICES: list[dict[str, Any]] = [
         "coupled_branches": coupled,
         "fused_branches": motion if coupled else None,
         "second_order": frames and motion,
+        "second_pass_blocks": (1, 1, 1, 1) if frames and coupled else None,
         "upsampling": upsampling,
         "skip": skip,
         "flow": "spynet" if frames or motion else "dis",
@@ -131,10 +132,43 @@ def test_a_branch_of_second_order_sees_two_frames_back_along_both_flows(randomiz
     assert float(states[1].abs().max()) == 0
 
 
+@torch.no_grad()
+def test_a_second_pass_sees_what_the_first_restored(randomize: Callable[..., nn.Module]) -> None:
+    """It begins as nothing; trained, a change of one restored frame reaches the others."""
+    torch.manual_seed(0)
+    lens = randomize(SemanticLens(**SMALL, **PLAIN, **FRAMES, second_pass_blocks=(1, 1, 1, 1)))
+    assert isinstance(lens, SemanticLens) and lens.second_pass is not None
+    given = {"low_res": _inputs()["low_res"], "flow": torch.zeros(1, 2, 2, 2, 9, 13)}
+    both = lens(**given).sample
+    first_pass, lens.second_pass = lens.second_pass, None
+    first = lens(**given).sample
+    assert not torch.allclose(both, first, atol=1e-3)
+    changed = first.clone()
+    changed[:, 0] += 0.1
+    lens.second_pass = first_pass
+    seen: list[Tensor] = []
+    forward = first_pass.forward
+
+    def spy(hidden: Tensor, frames: Tensor, *others: Any) -> Tensor:
+        seen.append(frames)
+        return forward(hidden, changed, *others)
+
+    first_pass.forward = spy  # type: ignore[method-assign]
+    again = lens(**given).sample
+    assert torch.equal(seen[0], first)
+    assert all(not torch.allclose(again[:, i], both[:, i], atol=1e-5) for i in range(3))
+    first_pass.forward = forward  # type: ignore[method-assign]
+    nn.init.zeros_(first_pass.conv_out.weight)
+    nn.init.zeros_(first_pass.conv_out.bias)
+    assert torch.equal(lens(**given).sample, first)
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
         ({"second_order": True}, "`second_order` is on"),
+        ({"second_pass_blocks": (1, 1, 1, 1)}, "`second_pass_blocks` is given; a lens whose branches know features"),
+        (FRAMES | {"second_pass_blocks": (1, 1)}, r"`second_pass_blocks` is \(1, 1\); it must be four numbers"),
         ({"coupled_branches": False, "fused_branches": False}, "`fused_branches` and `coupled_branches` are off"),
     ],
 )
