@@ -118,17 +118,12 @@ def test_only_what_is_asked_for_is_trained(
     arguments += " --num_frames 3 --train_batch_size 1 --dataloader_num_workers 0 --max_train_steps 2 --optimizer muon"
     arguments += " --lr_warmup_steps 0 --learning_rate 1e-2 --use_ema --freeze_flow --train_only"
     run_script(EXAMPLES / "train_semantic_lens.py", *arguments.split(), "second_pass", folder=tmp_path)
-    trained = SemanticLensPipeline.from_pretrained(
-        tmp_path / "trained", dtype=torch.float32
-    ).semantic_lens.state_dict()
-    changed = {
-        name for name, value in start.half().state_dict().items() if not torch.equal(trained[name], value.float())
-    }
+    trained = SemanticLensPipeline.from_pretrained(tmp_path / "trained", dtype=torch.float16).semantic_lens
+    before = start.half().state_dict()
+    changed = {name for name, value in trained.state_dict().items() if not torch.equal(value, before[name])}
     assert changed and all(name.startswith("second_pass.") for name in changed)
+    wrong = [*arguments.replace("output_dir trained", "output_dir other").split(), "third_pass"]
     with pytest.raises(SystemExit, match="2"):
-        run_script(EXAMPLES / "train_semantic_lens.py", *arguments.split(), "third_pass", folder=tmp_path)
+        run_script(EXAMPLES / "train_semantic_lens.py", *wrong, folder=tmp_path)
     message = capfd.readouterr().err.splitlines()[-1]
-    assert (
-        "`train_only` is 'third_pass'; the lens has weights of backward_branch, flow_network, forward_branch"
-        in message
-    )
+    assert "`train_only` is 'third_pass'; the lens has weights of backward_branch, flow_network, forw" in message
