@@ -35,8 +35,9 @@ $(STAMP): pyproject.toml
 	$(BIN)/python $(PIP_INSTALL) -e ".[dev]"
 	touch $@
 
+# as many processes as processors, a file of tests in each, and one thread in each process
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 demo: setup
 	mkdir -p outputs
@@ -57,7 +58,7 @@ $(LOWEST_STAMP): pyproject.toml requirements/lowest.txt
 	touch $@
 
 test-lowest: $(LOWEST_STAMP)
-	$(LOWEST_VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(LOWEST_VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) $(LOWEST_VENV) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
