@@ -51,15 +51,19 @@ BASICVSR_PRODUCTS = (
 """Of numbers, for each low-resolution pixel, in BasicVSR's convolutions without those of its flow network."""
 
 
-def seconds_per_frame(call: Callable[[torch.Tensor], object], height: int, width: int, num_frames: int) -> float:
-    """Seconds a frame of upscaling noise of that size, 8-bit (F, 3, H, W), after the same once to warm up: the first
-    clip takes longer, since the memory for its frames is new.
+def seconds_and_flops(
+    call: Callable[[torch.Tensor], object], height: int, width: int, num_frames: int
+) -> tuple[float, float]:
+    """Seconds a frame of upscaling noise of that size, 8-bit (F, 3, H, W), and floating-point operations a frame in
+    convolutions, matrix products and attention. The operations are counted in a call before the one that is timed:
+    the first clip takes longer, since the memory for its frames is new.
     """
     video = torch.randint(256, (num_frames, 3, height, width), dtype=torch.uint8)
-    call(video)
+    with FlopCounterMode(display=False) as counter:
+        call(video)
     start = time.perf_counter()
     call(video)
-    return (time.perf_counter() - start) / num_frames
+    return (time.perf_counter() - start) / num_frames, counter.get_total_flops() / num_frames
 
 
 def convolution_rate(height: int, width: int, device: torch.device, dtype: torch.dtype, seconds: float = 2.0) -> float:
@@ -81,20 +85,13 @@ def convolution_rate(height: int, width: int, device: torch.device, dtype: torch
         return times * 2 * 9 * WIDTH**2 * height * width / run(times)
 
 
-def count_flops(call: Callable[[torch.Tensor], object], height: int, width: int, num_frames: int) -> float:
-    """Floating-point operations a frame in convolutions, matrix products and attention."""
-    with FlopCounterMode(display=False) as counter:
-        call(torch.randint(256, (num_frames, 3, height, width), dtype=torch.uint8))
-    return counter.get_total_flops() / num_frames
-
-
 def costs(models: list[str], args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Of bicubic and every model: parameters of its parts and seconds a frame; of models besides operations a frame,
     the time as a multiple of that of BasicVSR's convolutions, and the rate of operations as one of theirs.
     """
     size = (args.height, args.width)
     target = (4 * args.height, 4 * args.width)
-    bicubic = seconds_per_frame(lambda video: bicubic_frames(video, target), *size, args.timed_frames)
+    bicubic, _ = seconds_and_flops(lambda video: bicubic_frames(video, target), *size, args.timed_frames)
     found: dict[str, dict[str, Any]] = {BICUBIC: {"parameters": {}, "seconds": bicubic}}
     device = choose_device(args.device)
     dtype, _ = parse_dtype(args.dtype, device)
@@ -108,11 +105,10 @@ def costs(models: list[str], args: argparse.Namespace) -> dict[str, dict[str, An
             pipe(video.float() / 255, scene_detection=False, output_type="pt")
 
         name = Path(model).name if Path(model).is_dir() else model  # as `evaluate` calls it
-        seconds = seconds_per_frame(call, *size, args.timed_frames)
         for part in pipe.components.values():
             if isinstance(part, torch.nn.Module):
                 part.requires_grad_(False)  # the counter fails where a weight that wants a gradient is an argument
-        flops = count_flops(call, *size, args.timed_frames)
+        seconds, flops = seconds_and_flops(call, *size, args.timed_frames)
         found[name] = {
             "parameters": parameter_counts(pipe),
             "seconds": seconds,
@@ -131,9 +127,10 @@ def table(evaluation: Evaluation, cost: dict[str, dict[str, Any]], size: str) ->
     rows[0][-1] = f"s per frame of {size}"
     rows[0] += ["GFLOP", "of BasicVSR's time", "of the convolutions' rate"]
     for row, values in zip(rows[1:], cost.values(), strict=True):
-        known = "flops" in values
-        row += [f"{values['flops'] / 1e9:.0f}" if known else "", f"{values['of_basicvsr']:.2f}" if known else ""]
-        row.append(f"{values['of_convolutions']:.2f}" if known else "")
+        row += [""] * 3  # of bicubic
+        if "flops" in values:
+            speed = (values["flops"] / 1e9, values["of_basicvsr"], values["of_convolutions"])
+            row[-3:] = [f"{speed[0]:.0f}", f"{speed[1]:.2f}", f"{speed[2]:.2f}"]
         parameters = sum(values["parameters"].values())
         row.insert(1, f"{parameters / 1e6:.1f} M" if parameters else "")
     rows[0].insert(1, "parameters")

@@ -234,12 +234,11 @@ class Trainer(TrainingLoop):
 
     def _compared_frames(self, clips: tuple[Tensor, ...], generators: list[torch.Generator]) -> tuple[Tensor, ...]:
         """`lpips_frames` frames of each clip, from a random one on; the first follows the last."""
-        x0 = clips[0]
-        num_frames = x0.shape[1]
+        (num_clips, num_frames), device = clips[0].shape[:2], clips[0].device
         first = sample_frame_indices(generators, num_frames)
         count = min(self.args.lpips_frames, num_frames)
-        rows = torch.arange(len(x0), device=x0.device).repeat_interleave(count)
-        chosen = (first[rows] + torch.arange(len(rows), device=x0.device) % count) % num_frames
+        rows = torch.arange(num_clips, device=device).repeat_interleave(count)
+        chosen = (first[rows] + torch.arange(len(rows), device=device) % count) % num_frames
         frames = [clip[rows, chosen] for clip in clips]
         return sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
 
