@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from moving_pattern import clip, rng
 from torch import Tensor
 
 from seeclear.data import (
@@ -19,17 +20,6 @@ from seeclear.data import (
 from seeclear.data.steps import gaussian_blur, jpeg, motion_blur, resize_by, resize_to, sensor_noise, sharpen
 from seeclear.data.video_compression import available_codecs, transcode
 from seeclear.resize import METHODS, imresize
-
-
-def clip(frames: int = 4, height: int = 48, width: int = 64) -> Tensor:
-    """A pattern that moves to the right by two pixels a frame."""
-    f, y, x = np.mgrid[:frames, :height, :width]
-    waves = [0.5 + 0.4 * np.sin((x - 2 * f) / 5) * np.cos(y / k) for k in (4, 6, 9)]
-    return torch.from_numpy(np.stack(waves, axis=1)).float()
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 def test_the_chain() -> None:

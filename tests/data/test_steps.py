@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from moving_pattern import clip, rng
 from torch import Tensor
 
 from seeclear.data import (
@@ -30,17 +31,6 @@ from seeclear.data.steps import (
     sharpen,
 )
 from seeclear.resize import METHODS
-
-
-def clip(frames: int = 4, height: int = 48, width: int = 64) -> Tensor:
-    """A pattern that moves to the right by two pixels a frame."""
-    f, y, x = np.mgrid[:frames, :height, :width]
-    waves = [0.5 + 0.4 * np.sin((x - 2 * f) / 5) * np.cos(y / k) for k in (4, 6, 9)]
-    return torch.from_numpy(np.stack(waves, axis=1)).float()
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 def grey(frames: int = 3, size: int = 64, level: float = 0.5) -> Tensor:

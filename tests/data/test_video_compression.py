@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from moving_pattern import clip, rng
 from torch import Tensor
 
 from seeclear.data import H264Compression, VideoCompression, describe
@@ -24,20 +25,9 @@ FINE = {
 CODEC = pytest.mark.parametrize("codec", available_codecs())
 
 
-def clip(frames: int = 4, height: int = 48, width: int = 64) -> Tensor:
-    """A pattern that moves to the right by two pixels a frame."""
-    f, y, x = np.mgrid[:frames, :height, :width]
-    waves = [0.5 + 0.4 * np.sin((x - 2 * f) / 5) * np.cos(y / k) for k in (4, 6, 9)]
-    return torch.from_numpy(np.stack(waves, axis=1)).float()
-
-
 def film(frames: int = 6) -> Tensor:
     """Without colour, of which 4:2:0 keeps a quarter at any quality."""
     return clip(frames)[:, :1].expand(-1, 3, -1, -1)
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 def error(one: Tensor, two: Tensor) -> float:
