@@ -25,7 +25,7 @@ from seeclear import load_pipeline
 from seeclear.video.reader import VideoReader
 
 CLIP = Path(__file__).parent.parent / "examples/assets/bunny_lr.mp4"
-MODELS = ("seeclear-tiny", "seeclear-star-tiny", "semantic-lens-tiny")
+MODELS = ("seeclear-tiny", "seeclear-star-tiny", "seeclear-star", "semantic-lens-tiny", "semantic-lens")
 FRAMES, FIRST = 12, 20
 WAYS: dict[str, dict[str, Any]] = {
     "whole": {"height": 48, "width": 64},

@@ -1,8 +1,8 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Which model to use when: size, speed and quality of models, and of bicubic, in one table.
 
-    python benchmarks/models.py DATA/clip DATA/other.mp4 --models semantic-lens-tiny seeclear-tiny seeclear-star-tiny \
-        --frames 10 --stride 5 --perceptual_weights WEIGHTS --json models.json --picture models.png
+    python benchmarks/models.py DATA/clip DATA/other.mp4 --frames 10 --stride 5 --perceptual_weights WEIGHTS \
+        --json models.json --picture models.png
 
 Quality is what `seeclear evaluate` measures on the given originals, made smaller by MATLAB's bicubic; every model runs
 at its default steps. In brackets PSNR minus bicubic's, LPIPS and DISTS over bicubic's. Speed is that of a video of
@@ -34,7 +34,7 @@ from seeclear.metrics.evaluation import BICUBIC, aligned_table, bicubic_frames, 
 from seeclear.metrics.protocols import get_protocol
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
 
-SHIPPED = ["semantic-lens-tiny", "seeclear-tiny", "seeclear-star-tiny"]
+SHIPPED = ["semantic-lens-tiny", "semantic-lens", "seeclear-tiny", "seeclear-star-tiny", "seeclear-star"]
 PROTOCOL = "y"
 WIDTH = 64
 """Channels of BasicVSR."""

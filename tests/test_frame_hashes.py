@@ -13,7 +13,9 @@ KNOWN = Path(__file__).parent.parent / "docs" / "figures" / "frame_hashes.json"
 
 
 @pytest.mark.parametrize(
-    "name", ["seeclear-tiny steps", "seeclear-star-tiny steps", "semantic-lens-tiny tiles"], ids=lambda name: name
+    "name",
+    ["seeclear-tiny steps", "seeclear-star-tiny steps", "seeclear-star whole", "semantic-lens-tiny tiles"],
+    ids=lambda name: name,
 )
 def test_frames_are_those_of_before(name: str, load_script: Callable[[str], ModuleType]) -> None:
     """Bits depend on the processor; means of fields of the frames do so by a few millionths, and by a little more

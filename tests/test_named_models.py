@@ -24,7 +24,7 @@ from seeclear.pipelines.memory import choose_clips_and_tile, estimate_peak_bytes
 from seeclear.shipped import SHIPPED_WEIGHTS
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("seeclear-tiny", "semantic-lens-tiny", "seeclear-star-tiny")
+NAMES = ("semantic-lens-tiny", "semantic-lens", "seeclear-tiny", "seeclear-star-tiny", "seeclear-star")
 LARGEST_FILE = 16 * 2**20
 
 
@@ -39,11 +39,15 @@ def shelf(
     """Small pipelines under the names, where the shipped weights are looked for."""
     folder = tmp_path / "weights"
     lens = randomize(SemanticLens(**small_lens_config)).eval()
+    without_semantics = dict.fromkeys(("image", "gps", "isee"), False)
+    plain = randomize(SemanticLens(**small_lens_config | without_semantics)).eval()
     distiller = small_components["semantic_distiller"]
     pipelines = {
-        "seeclear-tiny": SeeClearPipeline(**small_components, clip_length=2),
         "semantic-lens-tiny": SemanticLensPipeline(lens, distiller, clip_length=3),
+        "semantic-lens": SemanticLensPipeline(plain, clip_length=3),
+        "seeclear-tiny": SeeClearPipeline(**small_components, clip_length=2),
         "seeclear-star-tiny": SeeClearPipeline(**small_components, prior=lens, clip_length=2),
+        "seeclear-star": SeeClearPipeline(**small_components, prior=plain, clip_length=2),
     }
     for name in NAMES:
         pipelines[name].save_pretrained(folder / name)
@@ -135,6 +139,13 @@ def test_shipped_prior_is_beside_its_distiller() -> None:
     assert star.prior.needs_semantics and lens.semantic_lens.needs_semantics
 
 
+def test_the_shipped_star_has_the_shipped_lens() -> None:
+    star, lens = load_pipeline("seeclear-star").prior, load_pipeline("semantic-lens").semantic_lens
+    state = lens.state_dict()
+    assert star.config.keys() == lens.config.keys() and star.state_dict().keys() == state.keys()
+    assert all(torch.equal(state[name], value) for name, value in star.state_dict().items())
+
+
 @pytest.mark.parametrize("figures", [*NAMES, "seeclear-tiny-steps"])
 def test_published_figures_are_of_the_shipped_weights(figures: str) -> None:
     """Of every part of the model, a prior's too, as it is shipped now."""
@@ -160,7 +171,7 @@ def test_the_command_line_takes_every_kind_of_model_by_name(shelf: Path, clip: P
         parts = {path.parent.name for path in (shelf / name).rglob("*.safetensors")}
         shown = run("info", "--model", name, "--device", "cpu")
         assert all(part in shown for part in parts)
-    assert len({picture.tobytes() for picture in pictures.values()}) == 3
+    assert len({picture.tobytes() for picture in pictures.values()}) == len(NAMES)
     output = run("evaluate", clip, "--device", "cpu", "--metrics", "psnr", *(f"--model={name}" for name in NAMES))
     assert all(f"| {name}" in output for name in NAMES)
 
@@ -178,7 +189,7 @@ def test_benchmark_of_models(
         ["GFLOP", "of BasicVSR's time", "of the convolutions' rate"],
     )
     assert rows[0] == ["", "parameters", *quality, "s per frame of 48x32", *speed]
-    assert [row[0] for row in rows[2:]] == ["bicubic", "semantic-lens-tiny", "seeclear-tiny", "seeclear-star-tiny"]
+    assert [row[0] for row in rows[2:]] == ["bicubic", *NAMES]
     assert all(float(row[4]) >= 0 and row[2] and row[3] for row in rows[2:])
     assert all(float(row[-2]) > 0 for row in rows[3:])
     report = json.loads((tmp_path / "models.json").read_text())
@@ -189,4 +200,4 @@ def test_benchmark_of_models(
     }
     assert report["evaluation"]["mean"].keys() == report["cost"].keys()
     with Image.open(tmp_path / "models.png") as picture:
-        assert picture.width == 5 * 2 * 64  # bicubic, three models, the original; twice as large
+        assert picture.width == (len(NAMES) + 2) * 2 * 64  # bicubic, the models, the original; twice as large

@@ -69,7 +69,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 LENS_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    # BasicVSR, whose weights it can start from (examples/convert_basicvsr.py), with semantic modules
+    # BasicVSR, whose weights it can start from (examples/convert_basicvsr.py), with semantic modules; the shipped
+    # `semantic-lens` has a second pass in their place, and DIS in that of the flow network
     "semantic-lens": {
         "semantic_lens": BASICVSR | {"backward_blocks": 30, "forward_blocks": 30, "image": False},
         "semantic_distiller": PRESETS["tiny"]["semantic_distiller"],

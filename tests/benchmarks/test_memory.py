@@ -40,6 +40,7 @@ def test_skipped_tiles_become_bicubic_frames_of_the_clip_alone(
     ("model", "options"),
     [
         ("semantic-lens-tiny", ["--tile", "0", "--frames", "20"]),
+        ("semantic-lens", ["--tile", "96", "--frames", "20", "--every", "8"]),
         ("seeclear-tiny", ["--tile", "0", "--frames", "10"]),
         ("seeclear-star-tiny", ["--tile", "96", "--frames", "10", "--every", "8"]),
     ],

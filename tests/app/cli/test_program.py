@@ -140,7 +140,13 @@ def test_models(run: Command) -> None:
     code, out, _ = run("models")
     assert code == 0
     lines = {line.split()[0]: line for line in out.splitlines()}
-    assert set(lines) == {"seeclear-tiny", "seeclear-star-tiny", "semantic-lens-tiny"}
+    assert set(lines) == {
+        "seeclear-tiny",
+        "seeclear-star-tiny",
+        "seeclear-star",
+        "semantic-lens-tiny",
+        "semantic-lens",
+    }
     for model in describe_shipped_models():
         counts = parameter_counts(load_model(model.name, torch.device("cpu"), torch.float32)[0])
         assert model.parameters == sum(counts.values())
