@@ -121,7 +121,7 @@ def small_presets(condenser: dict[str, Any], distiller: dict[str, Any], lens: di
 
 
 def write_models(folder: Path, presets: dict[str, Any], segmenter: dict[str, Any], shelf: Path) -> None:
-    """The shipped names, some of which share a distiller, on a shelf; beside it a distiller, a pretrained segmenter."""
+    """The shipped names, some of which share a distiller, on a shelf; beside it a distiller and a segmenter."""
     torch.manual_seed(0)
     first, second = (SemanticDistiller(**presets["tiny"]["semantic_distiller"]) for _ in range(2))
     lens = SemanticLens(**presets["semantic-lens-tiny"]["semantic_lens"], distiller_digest=distiller_digest(second))
