@@ -46,13 +46,17 @@ def test_skipped_tiles_become_bicubic_frames_of_the_clip_alone(
     ],
 )
 def test_the_estimate_is_near_the_measured_peak(model: str, options: list[str]) -> None:
-    """Of whole jobs, frames of 320x180 made 1280x720, each in a process of its own. The peak depends on what the
-    encoder still holds while the next clip is restored: the same job was measured to be 17 % lower on a busy machine.
+    """Of whole jobs, frames of 320x180 made 1280x720, each in a process of its own. What the same job takes differs
+    from run to run (docs/experiments/memory.md), so the estimate, of the most that it will take, is held against the
+    largest of a few, of which the first mostly is enough.
     """
     program = Path(__file__).parents[2] / "benchmarks" / "memory.py"
     command = [sys.executable, str(program), "--model", model, "--height", "180", "--width", "320", *options]
-    row = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-    _, before, peak, _, estimate, error, _ = [cell.strip() for cell in row.strip("|").split("|")]
-    assert 0 < float(before) < float(peak)
-    assert float(error.removesuffix(" %")) == pytest.approx(100 * float(estimate) / float(peak) - 100, abs=1)
-    assert -10 <= float(error.removesuffix(" %")) <= 35
+    errors: list[float] = []
+    while not errors or (min(errors) > 25 and len(errors) < 4):
+        row = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        _, before, peak, _, estimate, error, _ = [cell.strip() for cell in row.strip("|").split("|")]
+        assert 0 < float(before) < float(peak)
+        errors.append(float(error.removesuffix(" %")))
+        assert errors[-1] == pytest.approx(100 * float(estimate) / float(peak) - 100, abs=1)
+    assert -10 <= min(errors) <= 25
