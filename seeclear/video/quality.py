@@ -44,6 +44,7 @@ from seeclear.video.opening import check_local, open_container, video_stream
 from seeclear.video.pixels import frame_range, read_pixels
 from seeclear.video.properties import PixelLayout
 from seeclear.video.quantisers import StepMeter, jpeg_step
+from seeclear.video.scenes import LUMA
 
 Verdict: TypeAlias = Literal["clean", "compressed", "noisy"]
 
@@ -71,7 +72,6 @@ _PACKETS, _PACKET_BYTES = 300, 16 * 2**20
 frames in most videos."""
 _LONGEST_SIDE = 960
 """Pixels of the middle of a frame that are looked at, along each side."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 _NAMES = {
     **{"h264": "H.264", "hevc": "HEVC", "vvc": "VVC", "mpeg4": "MPEG-4", "mpeg2video": "MPEG-2"},
@@ -174,7 +174,7 @@ def _from_memory(video: Image.Image | np.ndarray | Tensor | Sequence[Frame]) -> 
     elif isinstance(video, Sequence):
         video = [video[index] for index in _spread(len(video))]
     (values,), _ = read_input(video)
-    return [_middle(rgb) @ (255 * _LUMA) for rgb in values.permute(0, 2, 3, 1).numpy()]
+    return [_gray_levels(rgb) for rgb in values.permute(0, 2, 3, 1).numpy()]
 
 
 def _spread(count: int) -> list[int]:
@@ -188,6 +188,11 @@ def _middle(picture: np.ndarray) -> np.ndarray:
     return picture[top : top + _LONGEST_SIDE, left : left + _LONGEST_SIDE]
 
 
+def _gray_levels(rgb: np.ndarray) -> np.ndarray:
+    """The luma (H, W) in grey levels of the middle of a picture (H, W, 3) in [0, 1]."""
+    return _middle(rgb) @ (255 * np.array(LUMA, np.float32))
+
+
 def _sample_images(files: Sequence[Path]) -> _Sample:
     sample, steps, bits = _Sample(), [], []
     sizes = set()
@@ -196,7 +201,7 @@ def _sample_images(files: Sequence[Path]) -> _Sample:
         sizes.add(rgb.shape)
         if len(sizes) > 1:
             raise ValueError(f"{file.parent}: all images must have one size, but that of {file.name} is another.")
-        sample.luma.append(_middle(rgb) @ (255 * _LUMA))
+        sample.luma.append(_gray_levels(rgb))
         bits.append(8 * file.stat().st_size / (rgb.shape[0] * rgb.shape[1]))
         with Image.open(file, formats=FORMATS) as image:
             step = jpeg_step(image)
@@ -270,7 +275,7 @@ def _luma(frame: VideoFrame, codec: str) -> np.ndarray:
     """(H, W) in grey levels, of the frame's middle."""
     layout = PixelLayout.parse(frame.format.name)
     if layout is None or not (layout.is_yuv or layout.family == "gray"):
-        return _middle(read_pixels(frame, codec)[0]) @ (255 * _LUMA)
+        return _gray_levels(read_pixels(frame, codec)[0])
     plane = frame.planes[0]
     codes = np.frombuffer(memoryview(plane), np.dtype(np.uint8 if layout.bits == 8 else "<u2"))
     codes = codes.reshape(plane.height, -1)[:, : plane.width]
