@@ -24,23 +24,19 @@ from seeclear import (
 )
 from seeclear.models.presets import PRESETS
 from seeclear.shipped import SCALE, locate
-from seeclear.training.adversarial import Adversary
 from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
+from seeclear.training.frame_losses import FrameLosses, planned_loss
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
-from seeclear.training.losses import charbonnier_loss, color_loss, grid_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel, take_over
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
-from seeclear.training.perceptual_loss import PerceptualLoss
 from seeclear.training.prior import TrainingPrior, middle_frames, middle_places, set_prior
 from seeclear.training.prior_frames import PriorFrames
 from seeclear.training.sampling import (
     clip_generators,
-    sample_crops,
     sample_flags,
-    sample_frame_indices,
     sample_noise,
     sample_timesteps,
 )
@@ -83,45 +79,6 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
     return SeeClearPipeline(**components, scheduler=scheduler, **use)
 
 
-def pixel_loss(args: argparse.Namespace, prediction: Tensor, x0: Tensor) -> Tensor:
-    """The losses of all frames, (B, F, 3, H, W) in [-1, 1]: Charbonnier, and by weight those of grid and
-    colours.
-    """
-    loss = charbonnier_loss(prediction, x0)
-    if args.grid_weight > 0:
-        loss = loss + args.grid_weight * grid_loss(prediction, x0)
-    if args.color_weight > 0:
-        loss = loss + args.color_weight * color_loss(prediction, x0)
-    return loss
-
-
-def perceptual_loss(args: argparse.Namespace) -> PerceptualLoss | None:
-    """LPIPS and DISTS by their weights; None without either."""
-    if args.lpips_weight <= 0 and args.dists_weight <= 0:
-        return None
-    return PerceptualLoss(args.lpips_weights_path, args.lpips_weight, args.dists_weight)
-
-
-def perceptual_terms(
-    args: argparse.Namespace,
-    perceptual: PerceptualLoss | None,
-    adversary: Adversary | None,
-    compared: tuple[Tensor, ...],
-    autocast: Callable[[], AbstractContextManager[Any]],
-) -> Tensor:
-    """The losses of single frames: predicted, true and y, each (N, 3, H, W) in [-1, 1]. The discriminator is trained
-    on them as well, before it is asked.
-    """
-    prediction, x0, y = compared
-    loss = torch.zeros((), device=x0.device)
-    if perceptual is not None:
-        loss = loss + perceptual(prediction, x0, autocast)
-    if adversary is not None:
-        adversary.update(prediction, x0, y, autocast)
-        loss = loss + args.adversarial_weight * adversary.loss(prediction, y, autocast)
-    return loss
-
-
 class Trainer(TrainingLoop):
     """One training run of the condenser, and of the distiller if asked for."""
 
@@ -141,13 +98,9 @@ class Trainer(TrainingLoop):
         num_frames = self.num_frames if args.prior_frames is None else args.prior_frames
         self.data = build_data(args, num_frames, num_samples=args.max_train_steps * self.clips_per_step)
         self._build_semantics(model)
-        self.perceptual = perceptual_loss(args)
-        if self.perceptual is not None:
-            self.perceptual.to(accelerator.device)
-        self.adversary = None
-        if args.adversarial_weight > 0:
-            self.adversary = Adversary(args.discriminator_learning_rate, accelerator.device)
-            accelerator.register_for_checkpointing(self.adversary)
+        self.losses = FrameLosses(args, accelerator.device)
+        if self.losses.adversary is not None:
+            accelerator.register_for_checkpointing(self.losses.adversary)
         self.prepare(model)
 
     def _build_semantics(self, model: TrainingModel) -> None:
@@ -226,21 +179,7 @@ class Trainer(TrainingLoop):
             known["tokens"], known["features"] = self.semantics(lr, place)
         prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
 
-        loss = pixel_loss(args, prediction, x0)
-        if self.perceptual is not None or self.adversary is not None:
-            compared = self._compared_frames((prediction, x0, clip_y), generators)
-            loss = loss + perceptual_terms(args, self.perceptual, self.adversary, compared, self.accelerator.autocast)
-        return loss
-
-    def _compared_frames(self, clips: tuple[Tensor, ...], generators: list[torch.Generator]) -> tuple[Tensor, ...]:
-        """`lpips_frames` frames of each clip, from a random one on; the first follows the last."""
-        (num_clips, num_frames), device = clips[0].shape[:2], clips[0].device
-        first = sample_frame_indices(generators, num_frames)
-        count = min(self.args.lpips_frames, num_frames)
-        rows = torch.arange(num_clips, device=device).repeat_interleave(count)
-        chosen = (first[rows] + torch.arange(len(rows), device=device) % count) % num_frames
-        frames = [clip[rows, chosen] for clip in clips]
-        return sample_crops([generators[row] for row in rows.tolist()], frames, self.args.lpips_crop_size)
+        return self.losses(prediction, x0, clip_y, generators, self.accelerator.autocast)
 
     def finished_pipeline(self) -> SeeClearPipeline:
         args = self.args
@@ -289,13 +228,8 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     components: dict[str, nn.Module] = {
         name: component for name, component in pipeline.components.items() if isinstance(component, nn.Module)
     }
-    perceptual = perceptual_loss(args)
-    if perceptual is not None:
-        components["perceptual loss"] = perceptual
-    adversary = None
-    if args.adversarial_weight > 0:
-        adversary = Adversary(args.discriminator_learning_rate)
-        components["discriminator"] = adversary.discriminator
+    losses = FrameLosses(args)
+    components.update(losses.networks)
     if args.gradient_checkpointing:
         model.pixel_condenser.enable_gradient_checkpointing()
 
@@ -314,13 +248,8 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
             del distilled
         low_res = torch.rand(*clips, 3, side // SCALE, side // SCALE)
         prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
-        loss = pixel_loss(args, prediction, x0)
-        if perceptual is not None or adversary is not None:
-            size = min(args.lpips_crop_size or side, side)
-            shown = (prediction, x0, middle_frames(y, clips[1]))
-            compared = tuple(x[:, : args.lpips_frames, :, :size, :size].flatten(0, 1) for x in shown)
-            loss = loss + perceptual_terms(args, perceptual, adversary, compared, autocast)
-        return loss
+        shown = (prediction, x0, middle_frames(y, clips[1]))
+        return planned_loss(losses, shown, autocast)
 
     return StepPlan(components, model, step)
 

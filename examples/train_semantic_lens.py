@@ -18,6 +18,7 @@ from seeclear import SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.models import LENS_PRESETS
 from seeclear.pipelines import load_pipeline
 from seeclear.pipelines.prior import distiller_digest
+from seeclear.resize import imresize
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import (
     add_data_arguments,
@@ -27,12 +28,20 @@ from seeclear.training.arguments import (
     read_configuration,
 )
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
+from seeclear.training.frame_losses import (
+    FrameLosses,
+    add_loss_arguments,
+    check_loss_arguments,
+    describe_losses,
+    planned_loss,
+)
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
 from seeclear.training.losses import charbonnier_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import take_over
 from seeclear.training.model_card import SEMANTIC_LENS, save_model_card
+from seeclear.training.sampling import clip_generators
 from seeclear.training.semantics import check_widths, load_distiller
 from seeclear.training.teacher import build_teacher
 
@@ -70,11 +79,16 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     teacher("--teacher_dir", help="have it restore whole training videos, once, keep them in this folder, and cut its "
         "frames out of them; takes 3 bytes a pixel and frame")  # fmt: skip
     add_data_arguments(parser.add_argument_group("data"))
+    losses = parser.add_argument_group("losses")
+    losses.add_argument("--cleaning_weight", type=float, default=1.0, help="weight of the loss of the cleaned frames "
+        "against clean ones, for a lens with `cleaning_blocks`")  # fmt: skip
+    add_loss_arguments(losses)
     add_optimisation_arguments(parser.add_argument_group("optimisation"))
     add_run_arguments(parser.add_argument_group("run"))
     parser.set_defaults(num_frames=7)
     args = parser.parse_args(argv)
     check_common_arguments(parser, args)
+    check_loss_arguments(parser, args)
     if args.preset is None and (args.lens_config or args.distiller_config or args.without or args.start_from):
         parser.error(
             "--lens_config, --distiller_config, --without and --start_from change a --preset; a saved model has its "
@@ -145,6 +159,13 @@ def prepare_lens(lens: SemanticLens, args: argparse.Namespace) -> None:
         parameter.requires_grad_(parameter.requires_grad and name.startswith(tuple(args.train_only)))
 
 
+def cleaning_loss(args: argparse.Namespace, cleaned: Sequence[Tensor], x0: Tensor) -> Tensor | float:
+    """Charbonnier's loss of the cleaned frames (B, F, 3, H, W), the only element if there are any, against MATLAB's
+    bicubic of the true frames x0 (B, F, 3, sH, sW), by its weight.
+    """
+    return sum(args.cleaning_weight * charbonnier_loss(frames, imresize(x0, scale=1 / SCALE)) for frames in cleaned)
+
+
 class Trainer(TrainingLoop):
     """One training run of the lens; the distiller is frozen and apart."""
 
@@ -163,19 +184,26 @@ class Trainer(TrainingLoop):
         if args.teacher is not None:
             clips = self.data.dataset.clips
             self.teacher = build_teacher(args.teacher, clips, accelerator, args.semantics_dir, args.teacher_dir)
+        self.losses = FrameLosses(args, accelerator.device)
+        if self.losses.adversary is not None:
+            accelerator.register_for_checkpointing(self.losses.adversary)
         self.prepare(lens.train())
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Charbonnier; `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64 (B, 9)."""
-        device = self.accelerator.device
+        """The loss of one batch: `hr` uint8 (B, F, 3, sH, sW), `lr` uint8 (B, F, 3, H, W), `place` int64 (B, 9),
+        `index` int64 (B,).
+        """
+        args, device = self.args, self.accelerator.device
         x0, low_res = (batch[name].to(device).float() / 127.5 - 1 for name in ("hr", "lr"))
         semantics = {} if self.semantics is None else self.semantics.semantics(low_res, batch["place"])
-        (prediction,) = self.wrapped(low_res, **semantics, return_dict=False)
-        loss = charbonnier_loss(prediction, x0)
-        if self.teacher is None:
-            return loss
-        share = self.args.teacher_weight
-        return (1 - share) * loss + share * charbonnier_loss(prediction, self.teacher(low_res, batch["place"]))
+        prediction, *cleaned = self.wrapped(low_res, **semantics, return_dict=False)
+        generators = clip_generators(args.seed, batch["index"].tolist(), device)
+        y = imresize(low_res, scale=SCALE)
+        loss = self.losses(prediction, x0, y, generators, self.accelerator.autocast) + cleaning_loss(args, cleaned, x0)
+        if self.teacher is not None:
+            taught = charbonnier_loss(prediction, self.teacher(low_res, batch["place"]))
+            loss = loss + args.teacher_weight * (taught - charbonnier_loss(prediction, x0))
+        return loss
 
     def finished_pipeline(self) -> SemanticLensPipeline:
         lens = cast(SemanticLens, self.averaged_model())
@@ -191,9 +219,11 @@ class Trainer(TrainingLoop):
         return upscale, [1]  # a regression network takes one step
 
     def _loss_in_words(self) -> str:
-        args = self.args
+        args, text = self.args, describe_losses(self.args)
+        if self.model.config.cleaning_blocks is not None:
+            text += f" + {args.cleaning_weight} of the cleaned frames"
         return (
-            "Charbonnier" if args.teacher is None else f"Charbonnier, {args.teacher_weight:.0%} to a teacher's frames"
+            text if args.teacher is None else f"{text}; Charbonnier's {args.teacher_weight:.0%} to a teacher's frames"
         )
 
     def save_card(self, figures: Mapping[str, float] | None, parameters: Mapping[str, tuple[int, int]]) -> None:
@@ -221,9 +251,11 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         components["semantic_distiller"] = distiller.requires_grad_(False).eval()
     if args.teacher is not None:  # what it takes to run is less than a training step
         components["teacher"] = load_pipeline(locate(args.teacher, "teacher"), dtype=torch.float32).semantic_lens
+    losses = FrameLosses(args)
+    components.update(losses.networks)
     prepare_lens(lens, args)
 
-    def step(network: Callable[..., Any], _: object) -> Tensor:
+    def step(network: Callable[..., Any], autocast: Callable[[], AbstractContextManager[Any]]) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution
         x0, low_res = torch.rand(*clips, 3, side, side), torch.rand(*clips, 3, side // SCALE, side // SCALE)
         semantics = {}
@@ -236,8 +268,9 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
                 "region": torch.rand(clips[0], 4),
             }
             del known
-        (prediction,) = network(low_res, **semantics, return_dict=False)
-        return charbonnier_loss(prediction, x0)
+        prediction, *cleaned = network(low_res, **semantics, return_dict=False)
+        shown = (prediction, x0, imresize(low_res, scale=SCALE))
+        return planned_loss(losses, shown, autocast) + cleaning_loss(args, cleaned, x0)
 
     return StepPlan(components, lens, step)
 

@@ -5,7 +5,7 @@ from .augmentation import Augmentation, augment, draw_augmentation, random_augme
 from .clips import ClipDataset, ClipSample, ValidationClip, ValidationClips, degrade, texture
 from .degradations import BicubicDegradation, Degradation, GaussianDegradation
 from .folders import REFERENCE_VALIDATION_CLIPS, open_sources, read_source_list, reference_validation_paths
-from .realworld import CompressedDegradation, RealWorldDegradation
+from .realworld import CompressedDegradation, MixedDegradation, RealWorldDegradation, videos_as_they_are
 from .sources import FrameFolder, Photo, Source, VideoFile
 from .standard import REDS4, VID4, davis, davis_annotations, open_dataset, reds, vid4, vimeo90k
 from .steps import (
@@ -37,6 +37,7 @@ __all__ = [
     "GaussianDegradation",
     "H264Compression",
     "JpegCompression",
+    "MixedDegradation",
     "MotionBlur",
     "Photo",
     "RealWorldDegradation",
@@ -65,5 +66,6 @@ __all__ = [
     "reference_validation_paths",
     "texture",
     "vid4",
+    "videos_as_they_are",
     "vimeo90k",
 ]

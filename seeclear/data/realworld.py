@@ -15,7 +15,7 @@ from torch import Tensor
 from seeclear.shipped import SCALE
 
 from ..resize import to_uint8
-from .degradations import BicubicDegradation, check_size
+from .degradations import BicubicDegradation, Degradation, check_size
 from .steps import (
     FRAMEWISE,
     GaussianBlur,
@@ -63,6 +63,47 @@ class CompressedDegradation:
             ValueError: `rng` is missing, a side is no multiple of `scale`.
         """
         return self.compression(self.reduction(frames), _given(rng))
+
+
+class MixedDegradation:
+    """One of several degradations for each clip, so that one model learns clean and damaged videos.
+
+    Args:
+        parts: the degradations, all of one scale, and how often each is taken, in any unit.
+
+    Raises:
+        ValueError: there are no parts, a share is negative or all are 0, or the scales differ.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Degradation, float]]) -> None:
+        shares = np.array([share for _, share in parts], dtype=np.float64)
+        if not len(shares) or shares.min() < 0 or not shares.sum() > 0:
+            raise ValueError(f"`parts` must have shares of at least 0, not all 0, but these are {shares.tolist()}.")
+        scales = {degradation.scale for degradation, _ in parts}
+        if len(scales) > 1:
+            raise ValueError(f"`parts` must be of one scale, but these are of {sorted(scales)}.")
+        self.scale = scales.pop()
+        self.parts = tuple(degradation for degradation, _ in parts)
+        self.shares = shares / shares.sum()
+
+    def __call__(self, frames: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """(F, 3, H, W) in [0, 1] to (F, 3, H / scale, W / scale) in [0, 1], of 8-bit values.
+
+        Raises:
+            ValueError: `rng` is missing, a side is no multiple of `scale`.
+        """
+        rng = _given(rng)
+        return self.parts[int(rng.choice(len(self.parts), p=self.shares))](frames, rng)
+
+
+def videos_as_they_are(scale: int = SCALE) -> MixedDegradation:
+    """What the weights for real videos are trained on: the chain of [`RealWorldDegradation`] for 40 % of the clips;
+    its reduction by any filter and its video, nothing else, for 45 %; and MATLAB's bicubic for the rest, so that clean
+    videos are not forgotten.
+    """
+    compressed = RealWorldDegradation(scale, high=(), low=(VideoCompression(),))
+    parts = [(RealWorldDegradation(scale), 0.4), (compressed, 0.45), (BicubicDegradation(scale), 0.15)]
+    return MixedDegradation(parts)
 
 
 def _given(rng: np.random.Generator | None) -> np.random.Generator:

@@ -47,6 +47,8 @@ def check_config(config: Any) -> None:
             raise ValueError(f"`second_pass_blocks` is {config.second_pass_blocks}; it must be four numbers of blocks")
         if channels % config.scale**2:
             raise ValueError(f"`channels` is {channels}; a second pass needs a multiple of {config.scale**2}")
+    if config.cleaning_blocks is not None and config.cleaning_blocks < 1:
+        raise ValueError(f"`cleaning_blocks` is {config.cleaning_blocks}; it must be at least 1, or None")
     if config.fused_branches is False and not config.coupled_branches:
         raise ValueError("`fused_branches` and `coupled_branches` are off; the backward branch would have no use")
     if config.flow != "dis" and not moves(config):

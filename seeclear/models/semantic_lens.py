@@ -18,6 +18,8 @@ start from: branches that see the frame itself, moved features and nothing of ea
     frame, backward branch's moved state -> conv -> residual blocks \\  fuse -> multi-frame attention
     frame, forward branch's moved state -> conv -> residual blocks  /   -> 2 x [conv -> pixel shuffle] -> + bilinear
     features, restored frames -> a second, smaller propagation -> conv -> pixel shuffle -> + restored frames
+
+For compressed and noisy videos the frames may be cleaned before all that, each by itself.
 """
 
 import os
@@ -38,6 +40,7 @@ from seeclear.shipped import SCALE
 
 from .basicvsr_weights import couple, read_basicvsr
 from .blocks import conv_blocks, in_parts, zero_init
+from .cleaning import FrameCleaning
 from .lens_config import check_config, check_inputs, moves
 from .lens_modules import (
     PATCH,
@@ -62,9 +65,11 @@ class SemanticLensOutput(BaseOutput):
 
     Attributes:
         sample: the HR frames (B, F, 3, sH, sW), about [-1, 1], in the dtype of the LR frames.
+        cleaned: the LR frames as they were cleaned (B, F, 3, H, W), about [-1, 1]; None where none are.
     """
 
     sample: Tensor
+    cleaned: Tensor | None = None
 
 
 class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
@@ -113,6 +118,8 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         second_pass_hidden_channels: as `hidden_channels`, of its blocks.
         upsampling: "direct" in one pixel shuffle, or "two-step" ([`TwoStepUpsampling`]).
         skip: what the result is added to, the "bicubic" or the "bilinear" enlargement.
+        cleaning_blocks: residual blocks that clean every LR frame before all else ([`FrameCleaning`]); None leaves
+            frames as they are. The optical flow is that of the frames as they came.
 
     Raises:
         ValueError: `channels` does not fit `head_dim`, `alignment_heads` or, with motion compensation, `scale`^2;
@@ -159,11 +166,13 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         second_order: bool = False,
         second_pass_blocks: tuple[int, int, int, int] | None = None,
         second_pass_hidden_channels: int | None = None,
+        cleaning_blocks: int | None = None,
     ) -> None:
         super().__init__()
         check_config(self.config)
         sees_frames = trunk_input == "frames"
         own = 3 if sees_frames else channels
+        self.cleaning = None if cleaning_blocks is None else FrameCleaning(cleaning_blocks, channels, hidden_channels)
         self.flow_network = SPyNet() if flow == "spynet" else None
         self.conv_in = None if sees_frames else nn.Conv2d(3, channels, 3, padding=1)
         self.extraction = conv_blocks(extraction_blocks, channels, hidden_channels)
@@ -267,7 +276,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         region: Tensor | None = None,
         flow: Tensor | None = None,
         return_dict: bool = True,
-    ) -> SemanticLensOutput | tuple[Tensor]:
+    ) -> SemanticLensOutput | tuple[Tensor, ...]:
         """Upscales one clip, of any size and length.
 
         The semantics are those of whole frames, as [`SemanticDistiller`] gives them, each needed by its module.
@@ -282,7 +291,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
                 frame; None is the whole.
             flow: the optical flow of the LR frames (B, 2, F - 1, 2, H, W), as [`estimate_flow`] gives it, for a part
                 of larger frames; None estimates it. Where nothing is moved (`needs_flow`) it is not looked at.
-            return_dict: a [`SemanticLensOutput`] or a tuple of its field.
+            return_dict: a [`SemanticLensOutput`] or a tuple of those of its fields that are not None.
 
         Raises:
             ValueError: a shape that is not as above, or semantics that a module needs are missing.
@@ -291,6 +300,11 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         batch_size, num_frames = low_res.shape[:2]
 
         # 1. every frame alone
+        if flow is None and self.needs_flow:
+            flow = self._find_flow(low_res)
+        cleaned = None
+        if self.cleaning is not None:
+            cleaned = low_res = self._clean(low_res)
         own = self._extract(low_res)  # (B*F, C, H, W)
         semantics = self._semantics(low_res, own, features, clip_tokens, clip_masks, region)
         enlarged = self._enlarge(low_res)
@@ -315,7 +329,16 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
             more = self.second_pass(torch.cat([hidden, shown], dim=1), sample, motion.flow, self._run)
             more = F.pixel_shuffle(more, self.config.scale).unflatten(0, (batch_size, num_frames))
             sample = sample + more.to(sample.dtype)
-        return SemanticLensOutput(sample=sample) if return_dict else (sample,)
+        output = SemanticLensOutput(sample, cleaned)
+        return output if return_dict else output.to_tuple()
+
+    def _clean(self, low_res: Tensor) -> Tensor:
+        """LR frames (B, F, 3, H, W) without what does not belong to them, in the same dtype."""
+        cleaning = self.cleaning
+        assert cleaning is not None
+        frames = low_res.flatten(0, 1).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        added = in_parts(lambda x: self._run(cleaning, x), frames)
+        return low_res + added.to(low_res.dtype).unflatten(0, low_res.shape[:2])
 
     def _extract(self, low_res: Tensor) -> Tensor:
         """What the branches know of every frame alone: its features (B*F, C, H, W), H and W filled up to whole patches
@@ -337,10 +360,9 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
 
     def _motion(self, low_res: Tensor, enlarged: Tensor, flow: Tensor | None) -> ClipMotion | None:
         """What is moved, filled up as the features are."""
-        if not self.needs_flow:
+        if flow is None or not self.needs_flow:
             return None
         scale, multiple_of = self.config.scale, 1 if self.conv_in is None else PATCH
-        flow = self._find_flow(low_res) if flow is None else flow
         flow = fill_up(flow.flatten(0, 2), multiple_of).unflatten(0, flow.shape[:3])
         shown = None
         if self.config.motion_compensation:

@@ -226,7 +226,7 @@ def widest_window(lens: SemanticLens) -> int:
 
 def tile_margin(lens: SemanticLens) -> int:
     """LR pixels around a tile that are restored with it, as far as a branch's blocks see, within bounds."""
-    blocks = max(lens.config.backward_blocks, lens.config.forward_blocks)
+    blocks = max(lens.config.backward_blocks, lens.config.forward_blocks) + (lens.config.cleaning_blocks or 0)
     return min(max(TILE_MARGIN, 2 * blocks + 2), LARGEST_TILE_MARGIN)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seeclear.shipped import SCALE
+from seeclear.training.frame_losses import add_loss_arguments, check_loss_arguments
 from seeclear.training.mixture import DEGRADATIONS
 from seeclear.training.model import DISTILLER_TRAININGS, PART_STAGES, STAGES, TWO_CLIP_STAGES
 from seeclear.training.muon import OPTIMIZERS
@@ -41,15 +42,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "--condenser_config, --distiller_config and --start_from change a --preset; a saved model has its own "
             "configuration and weights"
         )
-    for name in ("lpips_weight", "dists_weight"):
-        if getattr(args, name) > 0 and args.lpips_weights_path is None:
-            parser.error(f"--{name} needs --lpips_weights_path")
-    if args.adversarial_weight > 0 and args.mixed_precision == "fp16":
-        parser.error("--adversarial_weight does not go with --mixed_precision fp16; bf16 and no do")
-    if args.lpips_frames < 1:
-        parser.error(f"--lpips_frames is {args.lpips_frames}; it must be at least 1")
-    if args.lpips_crop_size is not None and args.lpips_crop_size < 16:
-        parser.error(f"--lpips_crop_size is {args.lpips_crop_size}; it must be at least 16")
+    check_loss_arguments(parser, args)
     if args.train_distiller != "nothing" and args.stage in PART_STAGES:
         parser.error(
             f"--train_distiller does not go with --stage {args.stage}, which trains a part of the condenser alone"
@@ -173,7 +166,8 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         choices=tuple(DEGRADATIONS),
         default="BI",
         help="how LR frames are made: MATLAB's bicubic; Gaussian and every 4th pixel; bicubic, a share of the "
-        "clips then as H.264 videos; or what happens to real videos, docs/degradations.md",
+        "clips then as H.264 videos; what happens to real videos, docs/degradations.md; or that, videos of any codec "
+        "and bicubic, mixed",
     )
     add(
         "--compressed_probability",
@@ -237,39 +231,7 @@ def _add_diffusion_arguments(group: argparse._ArgumentGroup) -> None:
         default=0.5,
         help="with --timestep_sampling final: how often the timestep is the last, which one-step inference uses",
     )
-    add("--lpips_weight", type=float, default=0.0, help="weight of LPIPS-VGG on --lpips_frames of each clip")
-    add("--dists_weight", type=float, default=0.0, help="weight of DISTS on the same frames")
-    add(
-        "--adversarial_weight",
-        type=float,
-        default=0.0,
-        help="weight of an adversarial loss on the same frames, for the end of a training; not with fp16",
-    )
-    add("--discriminator_learning_rate", type=float, default=1e-4, help="of the network that this loss asks")
-    add(
-        "--lpips_frames",
-        type=int,
-        default=1,
-        help="how many frames of each clip LPIPS, DISTS and the adversarial loss compare; at least 1",
-    )
-    add(
-        "--lpips_crop_size",
-        type=int,
-        help="compare a random square of so many pixels of the frame only, which takes less time; at least 16",
-    )
-    add(
-        "--grid_weight",
-        type=float,
-        default=0.0,
-        help="weight of the loss of patterns that repeat every 8 pixels, a mesh that LPIPS rewards on fine texture; "
-        "about 4 times the LPIPS weight undoes that",
-    )
-    add(
-        "--color_weight",
-        type=float,
-        default=0.0,
-        help="weight of the loss of mean colours, which LPIPS shifts; about 4 times the LPIPS weight undoes that",
-    )
+    add_loss_arguments(group)
 
 
 def add_optimisation_arguments(group: argparse._ArgumentGroup) -> None:

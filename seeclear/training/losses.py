@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor
 
+from seeclear.models.optical_flow import warp
+
 
 def charbonnier_loss(prediction: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
     """The Charbonnier loss, a smooth L1: the mean of sqrt((prediction - target)^2 + epsilon^2).
@@ -90,6 +92,35 @@ def grid_loss(prediction: Tensor, target: Tensor, period: int = 8, window: int =
         q=period,
     )
     return F.l1_loss(pattern, pattern.mean(dim=(-2, -1), keepdim=True).expand_as(pattern))
+
+
+def steadiness_loss(prediction: Tensor, target: Tensor, flow: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """How much errors change along the motion: Charbonnier's loss between the error of every frame and that of the
+    next one, brought back along the flow of the target. An error that moves with what it is on costs nothing; flicker
+    and texture that crawls do.
+
+    Args:
+        prediction: clips in [-1, 1], (B, F, C, s H, s W).
+        target: clips of the same shape.
+        flow: of the target, in pixels of H x W, (B, 2, F - 1, 2, H, W), as
+            [`seeclear.models.optical_flow.clip_flow`] gives it.
+        epsilon: as in [`charbonnier_loss`].
+
+    Returns:
+        A scalar in float32; `epsilon` where no error changes, 0 of clips of one frame.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    _check_shapes(prediction, target)
+    if prediction.shape[1] == 1:
+        return prediction.new_zeros((), dtype=torch.float32)
+    error = prediction.float() - target.float()
+    size = error.shape[-2:]
+    onward = flow[:, 0].flatten(0, 1)
+    onward = F.interpolate(onward, size=size, mode="bilinear", align_corners=False) * (size[0] / flow.shape[-2])
+    brought_back = warp(error[:, 1:].flatten(0, 1), onward)
+    return charbonnier_loss(brought_back, error[:, :-1].flatten(0, 1), epsilon)
 
 
 def _check_shapes(prediction: Tensor, target: Tensor) -> None:

@@ -22,6 +22,7 @@ from seeclear.data import (
     ValidationClips,
     open_sources,
     read_source_list,
+    videos_as_they_are,
 )
 from seeclear.shipped import SCALE
 
@@ -30,6 +31,7 @@ DEGRADATIONS: dict[str, Callable[[argparse.Namespace], Degradation]] = {
     "BD": lambda args: GaussianDegradation(),
     "compressed": lambda args: CompressedDegradation(probability=args.compressed_probability),
     "real": lambda args: RealWorldDegradation(),
+    "mixed": lambda args: videos_as_they_are(),
 }
 PHOTO_MARGIN = 32
 """Frames made from photographs are so many pixels larger than the crops."""

@@ -19,6 +19,7 @@ from huggingface_hub import ModelCard, ModelCardData
 import seeclear
 from seeclear.shipped import SCALE
 from seeclear.training.checkpoints import TrainingProgress
+from seeclear.training.frame_losses import describe_losses
 from seeclear.training.muon import OPTIMIZERS
 
 TAGS = ["video-super-resolution", "diffusion", "seeclear", "diffusers-training"]
@@ -158,20 +159,12 @@ def _facts(
     method_facts: Mapping[str, str] | None,
 ) -> str:
     if method_facts is None:
-        terms = {
-            "LPIPS": args.lpips_weight,
-            "DISTS": args.dists_weight,
-            "adversarial": args.adversarial_weight,
-            "grid": args.grid_weight,
-            "color": args.color_weight,
-        }
-        loss = " + ".join(["Charbonnier"] + [f"{weight} {name}" for name, weight in terms.items()])
         prior = {}
         if "prior" in parameters:
             share = "" if args.prior_probability == 1 else f", for {args.prior_probability:.0%} of the clips"
             seen = "" if args.prior_frames is None else f", which saw {args.prior_frames} frames"
             prior["prior"] = _shorten(args.prior or "that of the start") + seen + share
-        method_facts = {**prior, "stage": args.stage, "loss": loss}
+        method_facts = {**prior, "stage": args.stage, "loss": describe_losses(args)}
     batch = args.train_batch_size * args.gradient_accumulation_steps * num_processes
     weights = f"moving average, decay {args.ema_decay}" if args.use_ema else "last step"
     rows = {

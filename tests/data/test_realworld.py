@@ -13,9 +13,11 @@ from seeclear.data import (
     BicubicDegradation,
     CompressedDegradation,
     GaussianDegradation,
+    MixedDegradation,
     RealWorldDegradation,
     Resize,
     describe,
+    videos_as_they_are,
 )
 from seeclear.data.steps import gaussian_blur, jpeg, motion_blur, resize_by, resize_to, sensor_noise, sharpen
 from seeclear.data.video_compression import available_codecs, transcode
@@ -160,8 +162,30 @@ def test_bicubic_clips_of_which_some_are_videos() -> None:
     assert sum(kept) / len(kept) == pytest.approx(0.6, abs=0.15)
 
 
+def test_one_of_several_by_their_shares() -> None:
+    bicubic, gaussian = BicubicDegradation(), GaussianDegradation()
+    mixed = MixedDegradation([(bicubic, 3), (gaussian, 1), (RealWorldDegradation(), 0)])
+    made = [mixed(clip(), rng(seed)) for seed in range(60)]
+    assert all(torch.equal(mixed(clip(), rng(seed)), made[seed]) for seed in range(3))
+    first = sum(torch.equal(frames, bicubic(clip())) for frames in made)
+    assert first + sum(torch.equal(frames, gaussian(clip())) for frames in made) == 60
+    assert first / 60 == pytest.approx(0.75, abs=0.15)
+    videos = videos_as_they_are()
+    assert videos.scale == 4 and videos.shares.tolist() == [0.4, 0.45, 0.15]
+    clean = sum(torch.equal(videos(clip(), rng(seed)), bicubic(clip())) for seed in range(40))
+    assert 0 < clean < 16
+
+
+def test_bad_mixtures() -> None:
+    with pytest.raises(ValueError, match="`parts` must be of one scale, but these are of .2, 4."):
+        MixedDegradation([(BicubicDegradation(), 1), (BicubicDegradation(2), 1)])
+    for shares in ([], [0, 0], [1, -1]):
+        with pytest.raises(ValueError, match="`parts` must have shares of at least 0, not all 0"):
+            MixedDegradation([(BicubicDegradation(), share) for share in shares])
+
+
 def test_bad_arguments() -> None:
-    for degradation in (RealWorldDegradation(), CompressedDegradation()):
+    for degradation in (RealWorldDegradation(), CompressedDegradation(), videos_as_they_are()):
         with pytest.raises(ValueError, match="`rng` must be given"):
             degradation(clip())
     with pytest.raises(ValueError, match="multiples of 4"):

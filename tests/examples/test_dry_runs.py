@@ -45,6 +45,7 @@ def folder(
         "moving": small_condenser_config | FEWER_LEVELS | ALONG_THE_FLOW,
         "distiller": small_distiller_config,
         "lens": small_lens_config,
+        "cleaning": small_lens_config | {"cleaning_blocks": 1},
     }
     for name, config in configs.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
@@ -88,6 +89,8 @@ LPIPS += ["--color_weight", "1"]
         ("train_seeclear", [*SEECLEAR, *MOVING]),
         ("train_seeclear", [*SEECLEAR, *MOVING, "--prior_frames", "4", "--stage", "refinement"]),
         ("train_semantic_lens", LENS),
+        ("train_semantic_lens", [*LENS, "--lens_config", "cleaning.json", "--cleaning_weight", "0.5"]),
+        ("train_semantic_lens", [*LENS, "--adversarial_weight", "0.1", "--steadiness_weight", "1"]),
     ],
 )
 def test_estimate_is_what_a_real_step_keeps(
@@ -98,10 +101,7 @@ def test_estimate_is_what_a_real_step_keeps(
     trainer = module.Trainer(args, Accelerator())
     batch = next(iter(trainer._dataloader()))
     trainer.compute_loss(batch)  # the distiller's results are kept from now on
-    perceptual = getattr(trainer, "perceptual", None)
-    adversary = getattr(trainer, "adversary", None)
-    networks = [trainer.model, *([] if perceptual is None else [perceptual])]
-    networks += [] if adversary is None else [adversary.discriminator]
+    networks = [trainer.model, *trainer.losses.networks.values()]
     weights = {t.untyped_storage().data_ptr() for n in networks for t in (*n.parameters(), *n.buffers())}
     kept: dict[int, int] = {}
     alive = []

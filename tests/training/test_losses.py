@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seeclear.training.losses import charbonnier_loss, color_loss, grid_loss
+from seeclear.training.losses import charbonnier_loss, color_loss, grid_loss, steadiness_loss
 
 
 def test_charbonnier_by_hand() -> None:
@@ -22,6 +22,25 @@ def test_charbonnier_of_equal_frames_is_epsilon_with_zero_gradient() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(1e-3, rel=1e-5)
     assert frames.grad.abs().max() == 0
+
+
+def test_steadiness_by_hand() -> None:
+    """A pattern of errors that moves with the picture costs nothing, one that stands still beneath it does."""
+    target = torch.rand(1, 1, 3, 32, 48).repeat(1, 3, 1, 1, 1)
+    flow = torch.zeros(1, 2, 2, 2, 8, 12)
+    flow[:, :, :, 0] = 0.5  # of 8x12: two pixels to the right from frame to frame
+    error = torch.rand(1, 1, 1, 32, 64)
+    moving = torch.cat([error[..., 8 - 2 * t : 56 - 2 * t] for t in range(3)], dim=1)
+    still = error[..., :48].expand(1, 3, 1, 32, 48)
+
+    moved = steadiness_loss(target + moving, target, flow, epsilon=0).item()
+    assert steadiness_loss(target + still, target, 0 * flow, epsilon=0).item() == pytest.approx(0, abs=1e-6)
+    assert steadiness_loss(target + moving, target, 0 * flow, epsilon=0).item() > 8 * moved
+    assert steadiness_loss(target + still, target, flow, epsilon=0).item() > 8 * moved
+    flicker = torch.tensor([0.2, -0.2, 0.2])[None, :, None, None, None].expand(1, 3, 3, 32, 48)
+    assert steadiness_loss(target + flicker, target, flow, epsilon=0).item() == pytest.approx(0.4, rel=1e-5)
+    assert steadiness_loss(target + 0.2, target, flow, epsilon=0).item() == pytest.approx(0, abs=1e-6)
+    assert steadiness_loss(target[:, :1] + 0.2, target[:, :1], flow[:, :, :0]) == 0
 
 
 def test_grid_loss_by_hand() -> None:

@@ -8,7 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from seeclear.data import BicubicDegradation, CompressedDegradation, GaussianDegradation, RealWorldDegradation
+from seeclear.data import (
+    BicubicDegradation,
+    CompressedDegradation,
+    GaussianDegradation,
+    MixedDegradation,
+    RealWorldDegradation,
+)
 from seeclear.training.arguments import parse_arguments
 from seeclear.training.mixture import TrainingData, build_data
 
@@ -50,7 +56,12 @@ def test_validation_clips_are_not_trained_on(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("BD", GaussianDegradation), ("compressed", CompressedDegradation), ("real", RealWorldDegradation)],
+    [
+        ("BD", GaussianDegradation),
+        ("compressed", CompressedDegradation),
+        ("real", RealWorldDegradation),
+        ("mixed", MixedDegradation),
+    ],
 )
 def test_degradations(folder: Path, name: str, kind: type) -> None:
     built = data(folder, "--degradation", name)
@@ -58,7 +69,7 @@ def test_degradations(folder: Path, name: str, kind: type) -> None:
     samples = [(built.dataset[i], data(folder).dataset[i]) for i in range(10)]
     assert all(torch.equal(sample["hr"], bicubic["hr"]) for sample, bicubic in samples)  # type: ignore[arg-type]
     changed = [not torch.equal(sample["lr"], bicubic["lr"]) for sample, bicubic in samples]  # type: ignore[arg-type]
-    assert changed[0] if name != "compressed" else 0 < sum(changed) < 10
+    assert changed[0] if name not in ("compressed", "mixed") else 0 < sum(changed) < 10
 
 
 def test_share_of_compressed_clips(folder: Path) -> None:
