@@ -34,7 +34,14 @@ from seeclear.metrics.evaluation import BICUBIC, aligned_table, bicubic_frames, 
 from seeclear.metrics.protocols import get_protocol
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
 
-SHIPPED = ["semantic-lens-tiny", "semantic-lens", "seeclear-tiny", "seeclear-star-tiny", "seeclear-star"]
+SHIPPED = [
+    "semantic-lens-tiny",
+    "semantic-lens",
+    "seeclear-tiny",
+    "seeclear-star-tiny",
+    "seeclear-star",
+    "seeclear-real-tiny",
+]
 PROTOCOL = "y"
 WIDTH = 64
 """Channels of BasicVSR."""

@@ -14,7 +14,13 @@ KNOWN = Path(__file__).parent.parent / "docs" / "figures" / "frame_hashes.json"
 
 @pytest.mark.parametrize(
     "name",
-    ["seeclear-tiny steps", "seeclear-star-tiny steps", "seeclear-star whole", "semantic-lens-tiny tiles"],
+    [
+        "seeclear-tiny steps",
+        "seeclear-star-tiny steps",
+        "seeclear-star whole",
+        "seeclear-real-tiny whole",
+        "semantic-lens-tiny tiles",
+    ],
     ids=lambda name: name,
 )
 def test_frames_are_those_of_before(name: str, load_script: Callable[[str], ModuleType]) -> None:

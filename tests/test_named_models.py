@@ -24,7 +24,16 @@ from seeclear.pipelines.memory import choose_clips_and_tile, estimate_peak_bytes
 from seeclear.shipped import SHIPPED_WEIGHTS
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("semantic-lens-tiny", "semantic-lens", "seeclear-tiny", "seeclear-star-tiny", "seeclear-star")
+NAMES = (
+    "semantic-lens-tiny",
+    "semantic-lens",
+    "seeclear-tiny",
+    "seeclear-star-tiny",
+    "seeclear-star",
+    "seeclear-real-tiny",
+)
+WITH_PRIOR = {"seeclear-star-tiny", "seeclear-star", "seeclear-real-tiny"}
+REAL_FIGURES = [f"seeclear-real-tiny-{low_res}" for low_res in ("crf18", "crf23", "crf28", "real")]
 LARGEST_FILE = 16 * 2**20
 
 
@@ -41,6 +50,7 @@ def shelf(
     lens = randomize(SemanticLens(**small_lens_config)).eval()
     without_semantics = dict.fromkeys(("image", "gps", "isee"), False)
     plain = randomize(SemanticLens(**small_lens_config | without_semantics)).eval()
+    cleaning = randomize(SemanticLens(**small_lens_config, cleaning_blocks=1)).eval()
     distiller = small_components["semantic_distiller"]
     pipelines = {
         "semantic-lens-tiny": SemanticLensPipeline(lens, distiller, clip_length=3),
@@ -48,6 +58,7 @@ def shelf(
         "seeclear-tiny": SeeClearPipeline(**small_components, clip_length=2),
         "seeclear-star-tiny": SeeClearPipeline(**small_components, prior=lens, clip_length=2),
         "seeclear-star": SeeClearPipeline(**small_components, prior=plain, clip_length=2),
+        "seeclear-real-tiny": SeeClearPipeline(**small_components, prior=cleaning, clip_length=2),
     }
     for name in NAMES:
         pipelines[name].save_pretrained(folder / name)
@@ -77,7 +88,7 @@ def test_shipped_weights_are_complete_and_small(name: str) -> None:
     folder = SHIPPED_WEIGHTS / name
     pipeline = load_pipeline(name)
     assert isinstance(pipeline, SemanticLensPipeline if "lens" in name else SeeClearPipeline) and pipeline.scale == 4
-    assert ("star" in name) == isinstance(getattr(pipeline, "prior", None), SemanticLens)
+    assert (name in WITH_PRIOR) == isinstance(getattr(pipeline, "prior", None), SemanticLens)
     assert all(path.stat().st_size < LARGEST_FILE for path in folder.rglob("*"))
     last = (folder / "pipeline.py").read_text().splitlines()[-1]
     assert last.startswith(f"from seeclear import {type(pipeline).__name__}")
@@ -131,9 +142,10 @@ def test_full_hd_fits_into_the_memory_that_the_readme_names() -> None:
     assert estimate_peak_bytes(pipeline, 1080, 1920, tile=chosen.tile, **clips) <= budget
 
 
-def test_shipped_prior_is_beside_its_distiller() -> None:
+@pytest.mark.parametrize("name", ["seeclear-star-tiny", "seeclear-real-tiny"])
+def test_shipped_prior_is_beside_its_distiller(name: str) -> None:
     """A prior works with the distiller that it was trained with, which is the shipped lens' as well."""
-    star, lens = load_pipeline("seeclear-star-tiny"), load_pipeline("semantic-lens-tiny")
+    star, lens = load_pipeline(name), load_pipeline("semantic-lens-tiny")
     state = lens.semantic_distiller.state_dict()
     assert all(torch.equal(state[name], value) for name, value in star.semantic_distiller.state_dict().items())
     assert star.prior.needs_semantics and lens.semantic_lens.needs_semantics
@@ -147,7 +159,7 @@ def test_the_shipped_star_has_the_shipped_lens() -> None:
     assert all(torch.equal(state[name], value) for name, value in star.state_dict().items())
 
 
-@pytest.mark.parametrize("figures", [*NAMES, "seeclear-tiny-steps"])
+@pytest.mark.parametrize("figures", [*NAMES, "seeclear-tiny-steps", *REAL_FIGURES])
 def test_published_figures_are_of_the_shipped_weights(figures: str) -> None:
     """Of every part of the model, a prior's too, as it is shipped now."""
     methods = json.loads((ROOT / "docs" / "figures" / f"{figures}.json").read_text())["methods"]

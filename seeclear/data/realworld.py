@@ -102,7 +102,11 @@ def videos_as_they_are(scale: int = SCALE) -> MixedDegradation:
     videos are not forgotten.
     """
     compressed = RealWorldDegradation(scale, high=(), low=(VideoCompression(),))
-    parts = [(RealWorldDegradation(scale), 0.4), (compressed, 0.45), (BicubicDegradation(scale), 0.15)]
+    parts: list[tuple[Degradation, float]] = [
+        (RealWorldDegradation(scale), 0.4),
+        (compressed, 0.45),
+        (BicubicDegradation(scale), 0.15),
+    ]
     return MixedDegradation(parts)
 
 
