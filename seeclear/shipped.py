@@ -6,6 +6,11 @@ from pathlib import Path
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "seeclear-tiny"
+"""Of all commands and functions that do not look at the video first; it was trained on clean frames."""
+REAL_MODEL = "seeclear-real-tiny"
+"""Trained on videos as they are in use, compressed and noisy."""
+AUTOMATIC_MODEL = "auto"
+"""Not a model, but what stands for one of these two where a video is looked at first, as `seeclear upscale` does."""
 SCALE = 4
 """s, the upscaling factor of the papers, of the presets and of all shipped weights."""
 

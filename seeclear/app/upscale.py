@@ -45,10 +45,12 @@ def upscale_video(
 ) -> UpscaleResult:
     """Upscales a video or an image.
 
-    Time stamps are kept, and sound, subtitles and all other streams are copied. Memory does not grow with the length
-    of the video. Nothing appears under the final names before it is whole. What is finished is kept in a hidden folder
-    beside the output until then: called again, it goes on where it was interrupted, and the file has the same bytes as
-    that of an undisturbed run (with the same libraries on the same kind of machine, with as many threads).
+    Unless a model is named, `seeclear.app.models.choose_model` looks at the video and takes one, which a note says; a
+    run that goes on keeps it. Time stamps are kept, and sound, subtitles and all other streams are copied. Memory does
+    not grow with the length of the video. Nothing appears under the final names before it is whole. What is finished
+    is kept in a hidden folder beside the output until then: called again, it goes on where it was interrupted, and the
+    file has the same bytes as that of an undisturbed run (with the same libraries on the same kind of machine, with as
+    many threads).
 
     An output that is there is not lost: if it was made from this input with these settings (a record in the folder
     `.seeclear` beside it says so), there is nothing to do; any other is an error, unless `overwrite` or `skip` is set.
@@ -97,7 +99,8 @@ def upscale_folder(
     report: Callable[[UpscaleResult], object] = lambda _: None,
     **changes: Any,
 ) -> list[UpscaleResult]:
-    """Upscales all videos and pictures in a folder, each as `upscale_video` does; a bad one does not stop the others.
+    """Upscales all videos and pictures in a folder, each as `upscale_video` does, and with the model for it where none
+    is named; a bad one does not stop the others.
 
     Those that are done are skipped. Under `accelerate launch -m seeclear upscale` several processes share the videos
     and their scenes.
@@ -171,7 +174,7 @@ def forecast_upscaling(
         job = Job(video, output, settings, load, handling, side)
         try:
             job.open(check_place=output.parent.is_dir() or pairs is None)
-            yield job.result or make_forecast(video, output, job.reader, job.plan, load(), job.notes)
+            yield job.result or make_forecast(video, output, job.reader, job.plan, job.model, job.notes)
         except (ValueError, OSError) as error:
             if pairs is None:
                 raise
@@ -185,14 +188,14 @@ def has_many_videos(path_in: PathLike, path_out: PathLike, images: bool | None =
     return list_videos(local_path(path_in, "path_in"), local_path(path_out, "path_out"), images) is not None
 
 
-def _prepare(settings: UpscaleSettings) -> tuple[Processes, Callable[[], LoadedModel]]:
-    """Who shares the work, and what loads the model when it is first needed."""
+def _prepare(settings: UpscaleSettings) -> tuple[Processes, Callable[[str], LoadedModel]]:
+    """Who shares the work, and what loads a model by its name when it is first needed, and once."""
     chosen = choose_device(settings.device)
     processes = join_processes(chosen, settings.device is not None)
     dtype, reason = parse_dtype(settings.dtype, processes.device)
     if processes.leads:
         logger.info(f"Device {processes.device}, {str(dtype).removeprefix('torch.')}: {reason}.")
-    return processes, cache(lambda: LoadedModel.load(settings.model, processes.device, dtype))
+    return processes, cache(lambda model: LoadedModel.load(model, processes.device, dtype))
 
 
 def _note_pictures(folder: Path, pairs: Sequence[tuple[Path, Path]]) -> None:

@@ -5,6 +5,7 @@
     LR tile -> bicubic or prior -> y                                   once a tile: `prepare_low_res`
     u_T ~ N(y, kappa^2 eta_T)                                          `prepare_latents`
     u_T -> [condenser -> scheduler] x steps -> x0                      `denoise`; CaTeGory's memory is read
+    x0 <- y + detail (x0 - y)                                          `_restore`; where less detail is asked for
     memory <- decoder features of the last step                        `write_memory`; carried to the next clip
 
 `streaming` cuts a video into clips and tiles and blends them.
@@ -167,6 +168,7 @@ class SeeClearPipeline(ShippedPipeline):
         tile_overlap: int | None = None,
         scene_detection: bool = True,
         vocabulary: Sequence[str] | None = None,
+        detail: float = 1.0,
         output_type: str = "pil",
         callback_on_step_end: Callback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -180,6 +182,9 @@ class SeeClearPipeline(ShippedPipeline):
             num_inference_steps, sampler, noise, clip_length, clip_overlap, tile, tile_overlap, scene_detection,
                 vocabulary: see [`RestorationSettings`]. Words outside of the distiller's vocabulary need one that is
                 open, and a text encoder.
+            detail: how much of what the model makes up is kept, 0 to 1: 1 gives its frames, 0 those of the prior,
+                faithful and softer, and `y + detail * (x0 - y)` lies between. Pixels of y and x0 are mixed, since that
+                needs no second set of weights. Only with a prior, of the pipeline or of this call.
             generator: one generator, or one for each video of the batch; a seed is drawn of it for each video. The
                 same seed gives the same bits.
             prior: a [`SemanticLens`] or a callable LR clip -> HR clip as in the class's description, for this call
@@ -196,7 +201,7 @@ class SeeClearPipeline(ShippedPipeline):
         """
         check_output_type(output_type)
         cut = (clip_length, clip_overlap, tile, tile_overlap, scene_detection)
-        settings = RestorationSettings(*cut, vocabulary, num_inference_steps, sampler, noise)
+        settings = RestorationSettings(*cut, vocabulary, num_inference_steps, sampler, noise, detail=detail)
         run = self._begin(settings, prior, callback_on_step_end, callback_on_step_end_tensor_inputs)
         batch = VideoBatch(video, self._layout(run.prior), settings)
         seeds = draw_seeds(generator, len(batch))
@@ -225,8 +230,12 @@ class SeeClearPipeline(ShippedPipeline):
                         continue
                     low_res = self.prepare_low_res(context, tile, run)
                     latents = self.prepare_latents(low_res, context, tile, run)
-                    restored = self.denoise(latents, low_res, context, tile, run)
-                    clip.paste(tile, restored.float().add(1).div_(2).clamp_(0, 1))
+                    restored = self.denoise(latents, low_res, context, tile, run).float()
+                    if run.settings.detail != 1:
+                        y = low_res.narrow(1, clip.first_frame, clip.num_frames)
+                        restored = y + run.settings.detail * (restored - y)
+                        del y
+                    clip.paste(tile, restored.add(1).div_(2).clamp_(0, 1))
                     del low_res, latents, restored
                 ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
             del clip, context
@@ -395,6 +404,8 @@ class SeeClearPipeline(ShippedPipeline):
         settings.clips(self.config.clip_length, self.config.clip_overlap)  # raises where the overlap does not fit
         prior = self.prior if prior is None else prior
         check_prior(prior, self.pixel_condenser, self.semantic_distiller)
+        if prior is None:
+            settings.refuse_detail("this model has no prior whose frames its own could be mixed with")
         scheduler = self._own_scheduler(settings)
         words = None
         if settings.vocabulary is not None:

@@ -39,6 +39,10 @@ class RestorationSettings:
     once. In several steps the picture changes where the noise does."""
     seed: int = 0
     """Of the noise, any whole number; noise depends on it and on the place in the video alone."""
+    detail: float = 1.0
+    """How much of what a model with a prior makes up is kept, from 0 to 1: 1 gives the model's frames, 0 those of its
+    prior, which are faithful and softer, and what lies between mixes the two, pixel by pixel. Pixels are mixed, and
+    not weights, since that needs no second set of weights. Without a prior it must be 1."""
 
     def __post_init__(self) -> None:
         tiles = () if self.tile is None else self.tile if isinstance(self.tile, tuple) else (self.tile,)
@@ -52,6 +56,8 @@ class RestorationSettings:
             raise ValueError(
                 f"`tile_overlap` is {self.tile_overlap}; it must be at least 0 and below `tile`, {self.tile}"
             )
+        if not 0 <= self.detail <= 1:
+            raise ValueError(f"`detail` is {self.detail}; it must be from 0 to 1")
 
     def clips(self, clip_length: int, clip_overlap: int = 0) -> tuple[int, int]:
         """(frames in a clip, frames that two clips share), where the arguments are the pipeline's.
@@ -66,12 +72,28 @@ class RestorationSettings:
         return length, overlap
 
     def refuse_sampling(self, pipeline: str) -> None:
-        """For pipelines that do not sample.
+        """For pipelines that do not sample, and so have no detail to leave out.
 
         Raises:
-            ValueError: a setting of sampling is not at its default.
+            ValueError: a setting of sampling, or `detail`, is not at its default.
         """
         for field in fields(RestorationSettings):
             value = getattr(self, field.name)
             if field.name in SAMPLING and value != field.default:
                 raise ValueError(f"`{field.name}` is {value!r}; a {pipeline} does not sample: leave it out")
+        self.refuse_detail(f"a {pipeline} makes no detail up")
+
+    def refuse_detail(self, reason: str) -> None:
+        """For pipelines that have not both, a prior's frames and a model's own.
+
+        Args:
+            reason: why it must be 1, for the message.
+
+        Raises:
+            ValueError: `detail` is not at its default.
+        """
+        if self.detail != 1:
+            raise ValueError(
+                f"`detail` is {self.detail}; it must be 1, because {reason}. Models with a prior take other values, "
+                "such as seeclear-star-tiny and seeclear-real-tiny"
+            )

@@ -33,6 +33,8 @@ _FEWEST_BLOCKS = 32
 WHITE = 0.5
 """Amplitude of the finest waves of noise over that of the coarse ones, at least; white noise has 1 or, in blocks
 chosen for their flatness, more, and texture less."""
+STILLEST = 0.03
+"""Share of the blocks in which new noise is looked for."""
 _CLIPPED = 4.0
 """Grey levels from black and white within which noise is cut off."""
 
@@ -114,6 +116,32 @@ def noise_level(luma: np.ndarray) -> float:
     flattest = np.argsort(coarse)[: max(_FEWEST_BLOCKS, round(FLATTEST * len(coarse)))]
     fine = power[flattest][:, waves >= 8].mean()
     return float(np.sqrt(fine)) if fine > WHITE**2 * coarse[flattest].mean() else 0.0
+
+
+def fresh_noise_level(before: np.ndarray, after: np.ndarray) -> float:
+    """Standard deviation of what is new in each of two frames where they differ least, white or not.
+
+    There still parts of the picture cancel, and noise does not. Blocks of 8x8 of the difference are chosen by one half
+    of the waves of their DCT and measured by the other, so that the choice does not lower what is found.
+
+    Args:
+        before, after: successive frames, luma (H, W) in grey levels. Blocks in which black or white is cut off are
+            left out.
+
+    Returns:
+        Grey levels; too low where the noise has coarse waves, which a block does not hold, too high where texture
+        moves everywhere, and 0 where a frame is repeated or a codec repeats its noise.
+    """
+    blocks = np.stack([_blocks(before[None]), _blocks(after[None])])
+    kept = (blocks.min(axis=(0, 2, 3)) > _CLIPPED) & (blocks.max(axis=(0, 2, 3)) < 255 - _CLIPPED)
+    difference = (blocks[1, kept] - blocks[0, kept]) / np.float32(np.sqrt(2))
+    if not len(difference):
+        return 0.0
+    power = (_dct() @ difference @ _dct().T) ** 2
+    waves = np.add.outer(np.arange(BLOCK), np.arange(BLOCK))
+    even, odd = (power[:, (waves >= 2) & (waves % 2 == rest)].mean(axis=1) for rest in (0, 1))
+    stillest = np.argsort(even)[: max(_FEWEST_BLOCKS, round(STILLEST * len(even)))]
+    return float(np.sqrt(odd[stillest].mean()))
 
 
 def _blocks(luma: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ from torch import Tensor
 from seeclear.video.artefacts import block_grids, noise_level
 from seeclear.video.color import scaled_luma
 from seeclear.video.container import is_mp4
+from seeclear.video.excerpt import WHOLE, Excerpt
 from seeclear.video.image_metadata import FORMATS
 from seeclear.video.images import is_image, list_images, read_image
 from seeclear.video.inputs import Frame, VideoInput, open_frames, read_input
@@ -115,7 +116,7 @@ class _Sample:
     """Below which the rate alone says that it is compressed."""
 
 
-def assess_quality(video: VideoInput) -> VideoQuality:
+def assess_quality(video: VideoInput, excerpt: Excerpt = WHOLE) -> VideoQuality:
     """Judges a video by its stream and at most `FRAMES` frames of it, without any weights.
 
     The frames of a video file are some from each of four places, those of images and in memory are evenly spread. It
@@ -125,12 +126,19 @@ def assess_quality(video: VideoInput) -> VideoQuality:
         video: a path to a video file, to an image or to a folder of images; or frames in memory, of which pixels alone
             are judged: a PIL image or a list of them, an array (F, H, W, 3) of uint8 or of floats in [0, 1], a tensor
             (F, 3, H, W) of such, or a list of single frames of these arrays or tensors.
+        excerpt: the part of a video file, or the first frames of a folder, that frames are taken from: those behind
+            the key frames before places in it. Its rate is that of the whole file.
 
     Raises:
         ValueError: there is no such file, it is no video or images, none of its frames can be decoded, or its images
-            differ in size; `video` is of another form, a batch, or empty.
+            differ in size; `video` is of another form, a batch, or empty; there is an `excerpt` of frames in memory.
     """
-    sample = _sample_path(video) if isinstance(video, str | os.PathLike) else _Sample(_from_memory(video))
+    if isinstance(video, str | os.PathLike):
+        sample = _sample_path(video, excerpt)
+    else:
+        if not excerpt.is_whole:
+            raise ValueError(f"`excerpt` is {excerpt.describe()}; of frames in memory give those that are meant")
+        sample = _Sample(_from_memory(video))
     luma = np.stack(sample.luma)
     grids, noise = block_grids(luma), noise_level(luma)
     verdict, reason = _judge(sample, grids, noise)
@@ -157,14 +165,14 @@ def _judge(sample: _Sample, grids: tuple[float, float], noise: float) -> tuple[V
     return "clean", ", ".join([*known, "no visible blocks or noise"])
 
 
-def _sample_path(video: str | os.PathLike[str]) -> _Sample:
+def _sample_path(video: str | os.PathLike[str], excerpt: Excerpt) -> _Sample:
     check_local(video)
     path = Path(video)
     if not path.exists():
         raise ValueError(f"{path}: there is no such file or folder.")
     if path.is_dir():
-        return _sample_images([path / name for name in list_images(path)])
-    return _sample_images([path]) if is_image(path) else _sample_video(path)
+        return _sample_images([path / name for name in list_images(path)][: excerpt.frames])
+    return _sample_images([path]) if is_image(path) else _sample_video(path, excerpt)
 
 
 def _from_memory(video: Image.Image | np.ndarray | Tensor | Sequence[Frame]) -> list[np.ndarray]:
@@ -212,14 +220,14 @@ def _sample_images(files: Sequence[Path]) -> _Sample:
     return sample
 
 
-def _sample_video(path: Path) -> _Sample:
+def _sample_video(path: Path, excerpt: Excerpt) -> _Sample:
     sample = _Sample()
     with open_container(path) as container:
         stream = video_stream(container, path)
         codec = stream.codec_context.codec
         meter = StepMeter(stream)
         size = None
-        for frame in _spread_frames(container, stream, meter):
+        for frame in _spread_frames(container, stream, meter, excerpt):
             if size in (None, (frame.width, frame.height)):
                 size = (frame.width, frame.height)
                 sample.luma.append(_luma(frame, codec.canonical_name))
@@ -232,22 +240,30 @@ def _sample_video(path: Path) -> _Sample:
     return sample
 
 
-def _spread_frames(container: InputContainer, stream: VideoStream, meter: StepMeter) -> Iterator[VideoFrame]:
+def _spread_frames(
+    container: InputContainer, stream: VideoStream, meter: StepMeter, excerpt: Excerpt
+) -> Iterator[VideoFrame]:
     """The first frames, and as many behind the key frame before each of some times; behind those where it is the same.
 
-    Where the length is not known, or the file cannot be entered elsewhere, they are the first ones alone.
+    Where the length is not known, or the file cannot be entered elsewhere, they are the first ones of the file alone.
     """
     seen: set[int] = set()
     if not container.duration:
         yield from islice(_new_frames(container, stream, meter, seen), FRAMES)
         return
     start, length = (Fraction(time or 0, av.time_base) for time in (container.start_time, container.duration))
+    start, length = start + excerpt.start, length - excerpt.start
+    if excerpt.duration is not None:
+        length = min(length, excerpt.duration)
+    if excerpt.frames is not None and stream.average_rate:
+        length = min(length, excerpt.frames / stream.average_rate)
     for run in range(_RUNS):
-        if run:
+        if run or excerpt.start:
             try:
                 container.seek(int((start + length * run / _RUNS) / Fraction(stream.time_base or 1)), stream=stream)
             except av.FFmpegError:
-                return
+                if seen:
+                    return
         yield from islice(_new_frames(container, stream, meter, seen), FRAMES // _RUNS)
 
 

@@ -15,7 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 from seeclear.app import cli, models
-from seeclear.app.jobs import loaded, plan, survey
+from seeclear.app.jobs import job, loaded, plan, survey
 from seeclear.pipelines.memory import ClipsAndTile
 
 HERE = Path(__file__).parent
@@ -35,7 +35,9 @@ def stand_in() -> ModuleType:
 
 @pytest.fixture
 def use_pipe(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
-    """`use_pipe(pipe)`: the default model is this one, and there is no other; tiles are whole frames."""
+    """`use_pipe(pipe)`: the default model is this one, there is no other, and no video is looked at to choose among
+    them; tiles are whole frames.
+    """
 
     def use(pipe: Any) -> Any:
         def load(model: str, device: torch.device, dtype: torch.dtype) -> tuple[Any, Path]:
@@ -45,6 +47,7 @@ def use_pipe(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
 
         for module in (models, loaded):
             monkeypatch.setattr(module, "load_model", load)
+        monkeypatch.setattr(job, "choose_model", lambda *_: models.ModelChoice("seeclear-tiny"))
         monkeypatch.setattr(plan, "choose_clips_and_tile", lambda *asked: ClipsAndTile(None, asked[-1], None))
         monkeypatch.setattr(plan, "estimate_peak_bytes", lambda *_, **__: 1_500_000_000)
         return pipe

@@ -98,12 +98,16 @@ def scenes(*lengths: int, height: int = 24, width: int = 32) -> np.ndarray:
 
 
 def write_video(
-    path: Path, frames: np.ndarray | None = None, fps: Fraction = Fraction(30000, 1001), sound: bool = True
+    path: Path,
+    frames: np.ndarray | None = None,
+    fps: Fraction = Fraction(30000, 1001),
+    sound: bool = True,
+    crf: int = 8,
 ) -> Path:
-    """A video of `frames` (6 moving gradients of 32x24), with AAC sound."""
+    """A video of `frames` (6 moving gradients of 32x24), with AAC sound; clean with the default `crf`."""
     frames = moving_gradients(6) if frames is None else frames
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=fps, options={"crf": "8", "threads": "1"})
+        video = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "threads": "1"})
         video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv444p" if video.height % 2 or video.width % 2 else "yuv420p"
         voice = container.add_stream("aac", rate=48000, layout="mono") if sound else None

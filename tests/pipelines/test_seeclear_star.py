@@ -163,6 +163,74 @@ def test_half_precision_is_near(pipe: SeeClearPipeline, small_condenser_config: 
     assert (result - expected).abs().mean() < 0.05 * (expected[0] - bicubic).abs().mean()
 
 
+def _brighter(low_res: Tensor) -> Tensor:
+    return 0.6 * imresize(low_res, scale=4) + 0.1
+
+
+@pytest.mark.parametrize("tile", [None, 16])
+def test_detail_mixes_the_frames_of_model_and_prior(pipe: SeeClearPipeline, tile: int | None) -> None:
+    """Clips of 4 and two frames more, so that memory is carried; the prior's frames by hand."""
+    video = _video(6)
+    settings: dict[str, Any] = {"prior": _brighter, "tile": tile, "tile_overlap": None if tile is None else 8}
+    whole = _run(pipe, video, **settings)
+    assert torch.equal(_run(pipe, video, detail=1, **settings), whole)
+    low_res = torch.from_numpy(video).permute(0, 3, 1, 2) / 255
+    expected = (_brighter(low_res * 2 - 1) / 2 + 0.5).clamp(0, 1)
+    faithful = _run(pipe, video, detail=0, **settings)
+    if tile is None:
+        torch.testing.assert_close(faithful[0], expected, rtol=0, atol=1e-6)
+    assert (whole - faithful).abs().mean() > 0.01
+    unclipped = (whole > 0) & (whole < 1) & (faithful > 0) & (faithful < 1)
+    assert unclipped.float().mean() > 0.5
+    for detail in (0.25, 0.5):
+        mixed = _run(pipe, video, detail=detail, **settings)
+        torch.testing.assert_close(
+            mixed[unclipped], (faithful + detail * (whole - faithful))[unclipped], rtol=0, atol=1e-5
+        )
+
+
+def test_without_detail_the_frames_are_those_of_the_lens(pipe: SeeClearPipeline) -> None:
+    alone = _quiet(SemanticLensPipeline(pipe.prior, pipe.semantic_distiller, clip_length=4))
+    video = _video(5)
+    torch.testing.assert_close(_run(pipe, video, detail=0), _run(alone, video), rtol=0, atol=1e-5)
+    generator = torch.Generator().manual_seed(0)
+    streamed = list(pipe.stream(iter(video), generator=generator, scene_detection=False, detail=0.5))
+    assert torch.equal(torch.stack(streamed), _run(pipe, video, detail=0.5)[0])
+
+
+def test_detail_of_a_call_that_is_interrupted(pipe: SeeClearPipeline) -> None:
+    """What was estimated until then is mixed, too."""
+
+    def stop(pipeline: Any, step: int, timestep: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        pipeline._interrupt = True
+        return tensors
+
+    options: dict[str, Any] = {"prior": _brighter, "num_inference_steps": 3, "callback_on_step_end": stop}
+    video = _video(3)
+    faithful = (_brighter(torch.from_numpy(video).permute(0, 3, 1, 2) / 255 * 2 - 1) / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(_run(pipe, video, detail=0, **options)[0], faithful, rtol=0, atol=1e-6)
+    assert (_run(pipe, video, **options)[0] - faithful).abs().mean() > 0.01
+
+
+def test_detail_needs_a_prior(pipe: SeeClearPipeline) -> None:
+    plain = _quiet(SeeClearPipeline(**pipe.components | {"prior": None}))
+    alone = _quiet(SemanticLensPipeline(pipe.prior, pipe.semantic_distiller))
+    for detail in (-0.1, 1.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"`detail` is {detail}; it must be from 0 to 1"):
+            _run(pipe, _video(2), detail=detail)
+    with pytest.raises(
+        ValueError, match="`detail` is 0.5; it must be 1, because this model has no prior .*-star-tiny"
+    ):
+        _run(plain, _video(2), detail=0.5)
+    with pytest.raises(
+        ValueError, match="`detail` is 0; it must be 1, because a SemanticLensPipeline makes no detail"
+    ):
+        alone.stream(iter([]), detail=0)  # before a frame is read
+    _run(plain, _video(2), detail=0.5, prior=_brighter)
+    _run(plain, _video(2), detail=0.5, prior=pipe.prior)
+    _run(plain, _video(2), detail=1)
+
+
 def test_a_callable_goes_before_the_lens(pipe: SeeClearPipeline) -> None:
     plain = _quiet(SeeClearPipeline(**pipe.components | {"prior": None}, clip_length=4))
     video = _video(2, 8, 12)

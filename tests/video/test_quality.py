@@ -17,6 +17,7 @@ from PIL import Image
 from seeclear.video import VideoReader, quality
 from seeclear.video.artefacts import block_grids, noise_level
 from seeclear.video.color import BT601, FULL_RANGE, LIMITED_RANGE, rgb_to_ycbcr
+from seeclear.video.excerpt import Excerpt
 from seeclear.video.quality import FRAMES, VideoQuality, assess_quality
 from seeclear.video.quantisers import h264_step, vp8_step, vp9_step
 
@@ -227,6 +228,34 @@ def test_bits_per_pixel(name: str, tmp_path: Path) -> None:
     with av.open(str(path)) as container:
         total = sum(packet.size for packet in container.demux(video=0))
     assert assess_quality(path).bits_per_pixel == pytest.approx(8 * total / (7 * 64 * 96))
+
+
+def test_a_part_is_judged_by_itself(tmp_path: Path) -> None:
+    """One second of quantiser 10 (a step of 2) and one of 34 (32), with four key frames in each."""
+    zones = "keyint=6:min-keyint=6:scenecut=0:aq-mode=0:zones=0,23,q=10/24,47,q=34"
+    frames = np.concatenate([drawn()[:, :64, :96]] * 4)
+    path = write(tmp_path / "a.mp4", frames, "libx264", {"x264-params": f"crf=20:{zones}"})
+
+    def step(**part: Any) -> float:
+        return assess_quality(path, Excerpt.parse(**part)).quantiser or 0
+
+    fine, coarse = step(frames=12), step(start="0.96")
+    assert fine < 3 and coarse > 20 and fine < step() < coarse
+    assert step(duration=0.48) == pytest.approx(fine, abs=0.5) and step(start=1, frames=3) == pytest.approx(
+        coarse, 0.2
+    )
+    assert assess_quality(path, Excerpt.parse(start=1)).verdict == "compressed"
+    assert assess_quality(path, Excerpt.parse(frames=12)).verdict == "clean"
+
+
+def test_the_first_images_of_a_folder(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "a", drawn()[:4, :64, :96], "JPEG", {"quality": 98})
+    drawn_again = Image.fromarray(drawn()[4, :64, :96])
+    drawn_again.save(folder / "004.jpeg", quality=50)
+    assert assess_quality(folder, Excerpt(frames=4)).quantiser == assess_quality(folder / "000.jpeg").quantiser
+    assert (assess_quality(folder).quantiser or 0) > 5
+    with pytest.raises(ValueError, match="`excerpt` is from 0 s, 2 frames at most; of frames in memory give those"):
+        assess_quality(drawn(), Excerpt(frames=2))
 
 
 def test_codecs_whose_steps_are_not_known_go_by_their_rate(tmp_path: Path) -> None:

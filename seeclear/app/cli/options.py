@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from seeclear.shipped import AUTOMATIC_MODEL, DEFAULT_MODEL, REAL_MODEL
+
 
 def _option(*flags: str, help: str, default: str | bool = False, **settings: Any) -> Any:
     """An option whose default is shown as `default`; False shows none."""
@@ -82,6 +84,33 @@ ExactSize = Annotated[
 
 Model = Annotated[
     str, _option("--model", help="A shipped model (seeclear models), a folder, or a hub id.", default=True)
+]
+AutomaticModel = Annotated[
+    str,
+    _option(
+        "--model",
+        help=f"A shipped model (seeclear models), a folder, or a hub id. {AUTOMATIC_MODEL}: each video is looked at; "
+        f"{DEFAULT_MODEL} for a clean one, {REAL_MODEL} for one that is compressed or noisy.",
+        default=True,
+    ),
+]
+Detail = Annotated[
+    float,
+    _option(
+        "--detail",
+        help="How much of what a model with a prior makes up is kept: 1 all, 0 nothing, so that the result is its "
+        "prior's, faithful and softer.",
+        default=True,
+    ),
+]
+Grain = Annotated[
+    float,
+    _option(
+        "--grain",
+        help="How much of the strength of the input's grain or noise, which is measured, is given back to the result "
+        "as fresh grey grain: 0 nothing, 1 all.",
+        default=True,
+    ),
 ]
 Steps = Annotated[int | None, _option("--steps", help="Denoising steps; default: the model's.")]
 Sampler = Annotated[str | None, _option("--sampler", help="markov, resshift or ddim; default: the model's.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from seeclear.shipped import DEFAULT_MODEL
+from seeclear.shipped import AUTOMATIC_MODEL
 
 from . import options
 from .output import fail, leads, say
@@ -27,7 +27,7 @@ def upscale(
     context: typer.Context,
     path_in: options.PathIn,
     path_out: options.PathOut,
-    model: options.Model = DEFAULT_MODEL,
+    model: options.AutomaticModel = AUTOMATIC_MODEL,
     scale: options.Scale = None,
     width: options.Width = None,
     height: options.Height = None,
@@ -37,6 +37,8 @@ def upscale(
     seed: options.Seed = 0,
     noise: options.Noise = "video",
     vocabulary: options.Vocabulary = None,
+    detail: options.Detail = 1.0,
+    grain: options.Grain = 0.0,
     scene_detection: options.SceneDetection = True,
     clip_length: options.ClipLength = None,
     clip_overlap: options.ClipOverlap = None,
@@ -68,7 +70,8 @@ def upscale(
 
     Interrupted, the same command goes on where it stopped. A folder of videos, of folders of images or of pictures is
     many: those that are done are skipped, and a bad one does not stop the others. How each output was made is written
-    down in a folder .seeclear beside it, by which it is known to be done.
+    down in a folder .seeclear beside it, by which it is known to be done. Which model restores a video is decided by
+    its look, and said, unless one is named.
     """
     with session(context, quiet, verbose):
         from seeclear.app.upscale import forecast_upscaling, has_many_videos, upscale_folder, upscale_video
@@ -128,7 +131,7 @@ def _report(result: Forecast | UpscaleResult, context: typer.Context, speaks: bo
 
     if isinstance(result, Forecast):
         if speaks:
-            say(result.describe())
+            say(as_typed(result.describe(), context))
     elif result.error is not None:
         if leads():
             fail(as_typed(str(result.error), context))

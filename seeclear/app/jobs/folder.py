@@ -5,7 +5,7 @@ Its folder lies beside the output, under a hidden name:
 
     .out.mp4.seeclear/
         manifest.json           what decides the output's bytes; the job goes on only where nothing of it changed
-        survey.json             times and scenes
+        survey.json             times, scenes and grain
         scene-000000000/        finished clips, and the state after the last one, until their part is encoded
         parts/part-000000000…   encoded, each whole
         output/                 the output, while it is put together, and a folder that it replaces
@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from seeclear.app.models import ModelChoice
 from seeclear.files import Lock, beside, make_private_folder, remove, remove_drafts, target_of, unwritable, write_json
 
 from .manifest import differences
@@ -81,6 +82,13 @@ class JobFolder:
                 f"{self.path_out}: an interrupted job cannot go on, because {'; '.join(changed)}. "
                 "Give what it was begun with, or `restart` to begin anew."
             )
+
+    def model(self) -> ModelChoice | None:
+        """The model that was chosen when the job was begun; None where it has not begun, or the model was named."""
+        if not self._manifest.exists():
+            return None
+        found = json.loads(self._manifest.read_text(encoding="utf-8")).get("model") or {}
+        return ModelChoice(**found) if found.get("reason") else None
 
     def clear_up(self, manifest: Mapping[str, Any]) -> None:
         """Deletes what a process has left that was killed after the output was there that `manifest` decides."""

@@ -12,12 +12,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from seeclear.app.models import ModelChoice, choose_model
 from seeclear.files import remove, write_durably
 from seeclear.pipelines.streaming import FinishedFrames, StreamState
 from seeclear.runtime import give_back_memory, keep_freed_memory
+from seeclear.shipped import AUTOMATIC_MODEL
 from seeclear.video.assemble import assemble
 from seeclear.video.codecs import keeps_colors
 from seeclear.video.encode import encode_part
+from seeclear.video.grain import GrainMeter
 from seeclear.video.reader import VideoReader
 from seeclear.video.scenes import SceneDetector
 from seeclear.video.streams import check_output
@@ -58,7 +61,7 @@ class Job:
     Args:
         path_in, path_out: input and output.
         settings: of the run.
-        load: gives the model; called when it is first needed.
+        load: gives a model by its name; called when it is first needed.
         handling: of what is there.
         compare: a .png or video file that gets bicubic and ours side by side.
         leads: whether this process begins and ends the job; others help with its scenes.
@@ -66,12 +69,14 @@ class Job:
     Attributes:
         result: what became of it, None while there is work to do.
         reader: of the input, once it is open.
+        model: that it is restored with, likewise.
         plan: what is to be done, once that is clear.
-        notes: what the output cannot keep of the input.
+        notes: which model was chosen and why, and what the output cannot keep of the input.
         survey: what the first pass found, once it is done.
     """
 
     reader: VideoReader
+    model: LoadedModel
     plan: Plan
 
     def __init__(
@@ -79,7 +84,7 @@ class Job:
         path_in: Path,
         path_out: Path,
         settings: UpscaleSettings,
-        load: Callable[[], LoadedModel],
+        load: Callable[[str], LoadedModel],
         handling: Handling,
         compare: Path | None = None,
         leads: bool = True,
@@ -115,9 +120,15 @@ class Job:
         part = self._settings.excerpt
         self.reader = VideoReader(self.path_in, self._settings.fps, not keeps, part, self._settings.deinterlace)
         self._source, self._opened = FrameSource(self.reader), True
-        model = self._load()
-        self.plan = make_plan(self.reader.properties, self.path_out, self._settings, model)
-        self._manifest = build_manifest(identify(self.path_in), self.plan.decisive, model.weights)
+        choice = self._choose_model()
+        self.model = self._load(choice.name)
+        try:
+            self.plan = make_plan(self.reader.properties, self.path_out, self._settings, self.model)
+        except ValueError as error:
+            if choice.reason is None:
+                raise
+            raise ValueError(f"{str(error).rstrip('.')}. {choice.describe(self.path_in)}") from error
+        self._manifest = build_manifest(identify(self.path_in), self.plan.decisive, self.model.weights, choice)
         if self.compare is not None:
             check_comparison(self.compare, self.reader.properties.fps)
         if self._handling.overwrite:
@@ -135,7 +146,17 @@ class Job:
             self.plan.drop_unsupported,
             place=check_place and not (self.path_out.is_dir() and is_there(self.path_out)),
         )
-        self.notes = list(dict.fromkeys([*self.plan.properties.notes, *notes]))
+        chosen = [] if choice.reason is None else [choice.describe(self.path_in)]
+        self.notes = list(dict.fromkeys([*chosen, *self.plan.properties.notes, *notes]))
+
+    def _choose_model(self) -> ModelChoice:
+        """The model that was named; or the one that an interrupted job, or the leading process, has chosen; or else
+        the one for the look of the video.
+        """
+        if self._settings.model != AUTOMATIC_MODEL:
+            return ModelChoice(self._settings.model)
+        begun = None if self._leads and self._handling.restart else self._folder.model()
+        return begun or choose_model(self.path_in, self._settings.excerpt)
 
     def begin(self) -> None:
         """Opens the job; makes its folder, or finds that of an interrupted one."""
@@ -177,7 +198,7 @@ class Job:
         self._folder.leave()
 
     def _describe_plan(self) -> None:
-        config, settings = self._load().pipe.config, self.plan.settings
+        config, settings = self.model.pipe.config, self.plan.settings
         length, overlap = settings.clips(config.clip_length, config.clip_overlap)
         tile = "whole frames" if settings.tile is None else f"tiles of {settings.tile} pixels"
         logger.info(
@@ -243,9 +264,14 @@ class Job:
         def take() -> Survey:
             start = time.perf_counter()
             detector = SceneDetector() if self.plan.settings.scene_detection else None
-            survey = take_survey(self.reader.frames(), detector, lambda: progress.surveyed(self))
+            meter = GrainMeter() if self.plan.settings.grain else None
+            survey = take_survey(self.reader.frames(), detector, lambda: progress.surveyed(self), meter)
             for note in self.reader.notes:
                 logger.warning(note)
+            if meter is not None and not survey.grain:
+                logger.warning(f"{self.path_in}: it has no grain that shows, so that `grain` adds none.")
+            elif meter is not None:
+                logger.info(f"{self.path_in}: grain of {survey.grain:.1f} grey levels.")
             logger.info(
                 f"{self.path_in}: {survey.num_frames} frames, scene cuts: {len(survey.scenes) - 1}, read in "
                 f"{time.perf_counter() - start:.1f} s."
@@ -266,15 +292,16 @@ class Job:
             return iter(())
         low_res = self._source.tensors(state.next_frame, scene.stop, state.next_output)
         settings = replace(self.plan.settings, scene_detection=False)  # `low_res` ends with the scene
-        model = self._load()
-        if model.device.type == "cpu":
+        if self.model.device.type == "cpu":
             keep_freed_memory(large=settings.tile is None)
-        return model.pipe.stream_clips(low_res, settings, state)
+        return self.model.pipe.stream_clips(low_res, settings, state)
 
     def _commit(self, clip: FinishedFrames, store: ClipStore) -> int:
         """Keeps what a clip finished; the first frame that is not finished."""
-        count = len(clip.frames)
-        resampled = resample(clip.frames, self._source.alphas(clip.start, count), self.plan.size)
+        assert self.survey is not None
+        count, grain = len(clip.frames), self.plan.grain(self.survey.grain, self.reader.height, self.reader.width)
+        alphas = self._source.alphas(clip.start, count)
+        resampled = resample(clip.frames, alphas, self.plan.size, grain, clip.start)
         store.commit(clip.start, count, resampled, clip.state)
         self._restored += count
         return clip.state.next_output
@@ -343,7 +370,7 @@ class Job:
         self.result = UpscaleResult(self.path_in, self.path_out, "skipped", reason=reason)
 
     def _done(self, num_frames: int) -> UpscaleResult:
-        model, (height, width) = self._load(), self.plan.size
+        height, width = self.plan.size
         return UpscaleResult(
             self.path_in,
             self.path_out,
@@ -352,8 +379,8 @@ class Job:
             restored_frames=self._restored,
             width=width,
             height=height,
-            device=model.device,
-            dtype=model.dtype,
+            device=self.model.device,
+            dtype=self.model.dtype,
         )
 
     def _fail(self, error: ValueError | OSError) -> None:

@@ -10,12 +10,14 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from seeclear.app.models import ModelChoice
 from seeclear.version import __version__
 from seeclear.video.images import list_images
 
@@ -28,13 +30,17 @@ _NUM_BLOCKS = 64
 _BLOCK = 1 << 16
 
 
-def build_manifest(source: Mapping[str, Any], settings: Mapping[str, Any], weights: str) -> dict[str, Any]:
+def build_manifest(
+    source: Mapping[str, Any], settings: Mapping[str, Any], weights: str, model: ModelChoice | None = None
+) -> dict[str, Any]:
     """All that decides the output, as it is written to the job's folder.
 
     Args:
         source: of `identify`.
         settings: JSON-able, every setting that changes the output.
         weights: of `digest_weights`.
+        model: what the weights are called and why they were chosen. It decides nothing: the same weights under another
+            name, named or chosen, make the same output.
     """
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     manifest = {
@@ -42,6 +48,7 @@ def build_manifest(source: Mapping[str, Any], settings: Mapping[str, Any], weigh
         "input": dict(source),
         "settings": dict(settings),
         "weights": weights,
+        "model": None if model is None else asdict(model),
         "versions": {"seeclear": __version__, **versions},
     }
     return json.loads(json.dumps(manifest))  # as it is read back: lists, not tuples
@@ -99,22 +106,31 @@ def _hash_tensors(digest: Any, tensors: Iterable[tuple[str, Tensor]]) -> None:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What differs between two manifests, one sentence part each: "`seed` was 1 and is now 2"."""
+    """What differs between two manifests, one sentence part each: "`seed` was 1 and is now 2".
+
+    What the weights are called is no difference; of other weights it is said.
+    """
     found = []
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
-        if old == new:
+        if old == new or name == "model":
             continue
         if name == "input":
             found.append(f"the input is another one ({_describe(old)} then, {_describe(new)} now)")
         elif name == "weights":
-            found.append("the model has other weights or another configuration")
+            found.append(f"the model has other weights or another configuration{_names(before, now)}")
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
             found += differences(old, new, "the version of " if name == "versions" else "")
         else:
             label = f"{prefix}{name}" if prefix else f"`{name}`"
             found.append(f"{label} was {old} and is now {new}")
     return found
+
+
+def _names(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What the models are called, where that is known and not the same."""
+    old, new = ((manifest.get("model") or {}).get("name") for manifest in (before, now))
+    return f" ({old} then, {new} now)" if old and new and old != new else ""
 
 
 def _describe(source: Any) -> str:

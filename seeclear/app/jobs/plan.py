@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from seeclear.pipelines.memory import choose_clips_and_tile, choose_tile, estima
 from seeclear.pipelines.streaming import count_clips
 from seeclear.video.codecs import fitted_output
 from seeclear.video.excerpt import format_time
+from seeclear.video.grain import Grain
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader
 
@@ -45,6 +47,17 @@ class Plan:
         """Whether sound may be left out: nobody looks for it in images."""
         return self.properties.kind != "video"
 
+    def grain(self, strength: float, height: int, width: int) -> Grain | None:
+        """What is added to the frames of the output; None for nothing.
+
+        Args:
+            strength: of the input's grain in grey levels.
+            height, width: of the input's frames.
+        """
+        scale = math.sqrt(self.properties.height * self.properties.width / (height * width))
+        strength *= self.settings.grain
+        return Grain(strength, scale, self.settings.seed) if strength else None
+
 
 def make_plan(source: VideoProperties, path_out: Path, settings: UpscaleSettings, model: LoadedModel) -> Plan:
     """Works out the settings for one video.
@@ -74,20 +87,24 @@ def make_plan(source: VideoProperties, path_out: Path, settings: UpscaleSettings
         "device": model.device.type,
         "dtype": str(model.dtype).removeprefix("torch."),
     }
-    for name in ("model", "scale", "memory"):  # they have come to something above
+    for name in ("model", "scale", "memory"):  # they have come to something above, or to weights
         del decisive[name]
     decisive |= _named_part(settings)
     return Plan(settings, properties, decisive)
 
 
 def _named_part(settings: UpscaleSettings) -> dict[str, Any]:
-    """What decides which frames there are, in one way however it was typed; None where nothing was asked for."""
+    """What decides which frames there are, in one way however it was typed, and settings that outputs of before know
+    nothing of; None where nothing was asked for.
+    """
     excerpt = settings.excerpt
     return {
         "start": format_time(excerpt.start) if excerpt.start else None,
         "duration": None if excerpt.duration is None else format_time(excerpt.duration),
         "frames": excerpt.frames,
         "deinterlace": settings.deinterlace or None,
+        "detail": None if settings.detail == 1 else settings.detail,
+        "grain": settings.grain or None,
     }
 
 
@@ -138,7 +155,7 @@ class Forecast:
         memory: estimated peak in bytes.
         measured_clip: seconds that the first clip took, measured now.
         seconds: for all clips at that pace.
-        notes: what the output cannot keep of the input.
+        notes: which model was chosen and why, and what the output cannot keep of the input.
     """
 
     path_in: Path
@@ -181,7 +198,7 @@ def make_forecast(
         path_in, path_out: input and output.
         reader: of the input.
         plan, model: of the job.
-        notes: what the output cannot keep of the input.
+        notes: of the job.
     """
     num_frames = reader.count()
     length, overlap = plan.settings.clips(model.pipe.config.clip_length, model.pipe.config.clip_overlap)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from seeclear.pipelines.settings import RestorationSettings
-from seeclear.shipped import DEFAULT_MODEL, SCALE
+from seeclear.shipped import AUTOMATIC_MODEL, SCALE
 from seeclear.video.codecs import EncodeSettings
 from seeclear.video.excerpt import Excerpt, Time
 
@@ -40,8 +40,9 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
         ValueError: a value is out of its range, or two do not go together.
     """
 
-    model: str = DEFAULT_MODEL
-    """Name of a shipped model, a folder, or a repository id of a model hub."""
+    model: str = AUTOMATIC_MODEL
+    """Name of a shipped model, a folder, or a repository id of a model hub. "auto" looks at each video, or at the part
+    of it that is restored, and takes what [`seeclear.app.models.choose_model`] finds for it; `./auto` is a folder."""
     device: str | None = None
     """Such as "cpu", "cuda" or "mps"; None takes the fastest there is."""
     dtype: str = "auto"
@@ -69,6 +70,10 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
     deinterlace: bool = False
     """Make one picture of the two fields of each frame that says it is interlaced (FFmpeg's `bwdif`), as many frames
     as before; others stay as they are. Film that was telecined is not put together again."""
+    grain: float = 0.0
+    """How much of the input's grain is given back, from 0 to 1: its strength is measured, and fresh grey grain of that
+    times this one added to each frame at the size of the output (`seeclear.video.grain`). The grain depends on `seed`
+    and the number of the frame. 0 adds none; neither is any added where the input has none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +88,8 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
             parse_memory(self.memory)
         if self.fps is not None and self.fps <= 0:
             raise ValueError(f"`fps` must be above 0, but was {self.fps}.")
+        if not 0 <= self.grain <= 1:
+            raise ValueError(f"`grain` is {self.grain}; it must be from 0 to 1")
         _ = self.excerpt  # refuses what it cannot
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from seeclear.resize import imresize
+from seeclear.video.grain import Grain
 from seeclear.video.properties import Frame
 from seeclear.video.reader import VideoReader
 
@@ -58,15 +59,35 @@ class FrameSource:
         return [self._alphas.pop(start + index, None) for index in range(count)]
 
 
-def resample(frames: Tensor, alphas: Sequence[np.ndarray | None], size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """The model's frames (n, 3, sH, sW) at the size of the output with their alpha: uint16 (3 or 4, H, W) each."""
-    for frame, alpha in zip(frames, alphas, strict=True):
-        planes = [*(frame if tuple(frame.shape[-2:]) == size else imresize(frame, size=size).clamp(0, 1))]
+def resample(
+    frames: Tensor,
+    alphas: Sequence[np.ndarray | None],
+    size: tuple[int, int],
+    grain: Grain | None = None,
+    start: int = 0,
+) -> Iterator[np.ndarray]:
+    """The model's frames at the size of the output with their alpha and with fresh grain.
+
+    Args:
+        frames: (n, 3, sH, sW).
+        alphas: of the input's size each, or None.
+        size: (H, W).
+        grain: that is added; None adds none.
+        start: index of the first of them in the video, on which the grain depends.
+
+    Yields:
+        uint16 (3 or 4, H, W) each.
+    """
+    for index, (frame, alpha) in enumerate(zip(frames, alphas, strict=True), start):
+        sized = frame if tuple(frame.shape[-2:]) == size else imresize(frame, size=size).clamp(0, 1)
+        planes = [*sized]
+        noise = None if grain is None else grain.of_frame(sized, index)
         if alpha is not None:
             planes.append(imresize(to_tensor(alpha[..., None]), size=size)[0].clamp(0, 1))
         levels = np.empty((len(planes), *size), np.uint16)
-        for target, plane in zip(levels, planes, strict=True):  # one by one: they are large
-            target[...] = to_levels(plane.numpy())
+        for channel, (target, plane) in enumerate(zip(levels, planes, strict=True)):  # one by one: they are large
+            grainy = plane if noise is None or channel == 3 else plane + noise  # alpha has no grain
+            target[...] = to_levels(grainy.numpy())
         yield levels
 
 

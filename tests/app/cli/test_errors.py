@@ -248,7 +248,9 @@ cli.main()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "seeclear: error: interrupted with 5 of 6 frames finished; the same command goes on from there\n"
+    note, error = err.splitlines()
+    assert note.startswith(f"seeclear: note: {video}: the model is seeclear-tiny, as the input is clean: ")
+    assert error == "seeclear: error: interrupted with 5 of 6 frames finished; the same command goes on from there"
     assert sorted(os.listdir(tmp_path)) == [".out.mp4.seeclear", "in.mp4", "started"]
 
 

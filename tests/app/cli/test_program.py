@@ -97,9 +97,11 @@ def test_names_that_the_encoding_lacks_in_a_process(
     if many:
         assert "a??4x.mp4: 6 frames of" in result.stdout and "c??4x.mp4: 6 frames of" in result.stdout
         assert result.stdout.splitlines()[-1] == "2 done, 0 skipped, 1 failed"
-        assert result.stderr.count("\n") == 1 and "b??4x.mp4: cut off or not a video" in result.stderr
+        notes = [line for line in result.stderr.splitlines() if line.startswith("seeclear: note: ")]
+        assert ["a??4x.mp4: the model is" in notes[0], "c??4x.mp4: the model is" in notes[1]] == [True, True]
+        assert result.stderr.count("\n") == 3 and "b??4x.mp4: cut off or not a video" in result.stderr
     else:
-        assert "??4x.mp4: 6 frames of" in result.stdout and result.stderr == ""
+        assert "??4x.mp4: 6 frames of" in result.stdout and "in.mp4: the model is seeclear-tiny" in result.stderr
         assert (tmp_path / NAME).exists()
 
 
@@ -144,6 +146,7 @@ def test_models(run: Command) -> None:
         "seeclear-tiny",
         "seeclear-star-tiny",
         "seeclear-star",
+        "seeclear-real-tiny",
         "semantic-lens-tiny",
         "semantic-lens",
     }

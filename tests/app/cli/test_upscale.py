@@ -54,12 +54,12 @@ def test_every_setting_has_an_option_with_its_default() -> None:
 def test_settings_reach_the_pipeline(plain_pipe: Any, video: Path, tmp_path: Path, run: Command) -> None:
     sampling = ("--steps", 3, "--sampler", "ddim", "--seed", 7, "--noise", "frame", "--dtype", "fp32")
     cutting = ("--clip-overlap", 2, "--tile", "16x24", "--tile-overlap", 4, "--no-scene-detection", "--device", "cpu")
-    words = ("--vocabulary", "person", "--vocabulary", "traffic light", "--clip-length", 4)
+    words = ("--vocabulary", "person", "--vocabulary", "traffic light", "--clip-length", 4, "--detail", 0.25)
     assert run("upscale", video, tmp_path / "out.mkv", *sampling, *cutting, *words)[0] == 0
     seen = plain_pipe.calls[-1]
     assert {name: seen[name] for name in SAMPLING} == dict(zip(SAMPLING, (3, "ddim", "frame", 7), strict=True))
     assert (seen["clip_length"], seen["clip_overlap"], seen["tile"], seen["tile_overlap"]) == (4, 2, (16, 24), 4)
-    assert seen["vocabulary"] == ("person", "traffic light")
+    assert (seen["vocabulary"], seen["detail"]) == (("person", "traffic light"), 0.25)
 
 
 def test_defaults(plain_pipe: Any, video: Path, tmp_path: Path) -> None:
@@ -316,7 +316,8 @@ def test_end_to_end_with_the_shipped_model(tmp_path: Path, video: Path) -> None:
     command = [sys.executable, "-m", "seeclear", "upscale", str(video), str(out), "--compare", str(side)]
     command += ["--dtype", "fp32", "--device", "cpu"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"seeclear: note: {video}: the model is seeclear-tiny, as the input is clean: ")
     with VideoReader(out) as reader, VideoReader(video) as source:
         assert (reader.width, reader.height, reader.fps) == (128, 96, source.fps)
         large, small = np.stack(list(reader)).astype(float), np.stack(list(source)).astype(float)

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from seeclear.app.jobs.manifest import build_manifest, differences, digest_weights, identify
+from seeclear.app.models import ModelChoice
 
 
 def test_a_file_is_known_by_its_bytes(tmp_path: Path) -> None:
@@ -86,6 +87,17 @@ def test_differences_are_named() -> None:
         f"the version of torch was {torch.__version__} and is now 9",
         "the model has other weights or another configuration",
     ]
+
+
+def test_what_weights_are_called_is_said_and_decides_nothing() -> None:
+    clean, named = ModelChoice("seeclear-tiny", "the input is clean"), ModelChoice("./a-folder")
+    before = build_manifest({}, {}, "w", clean)
+    for manifest in (build_manifest({}, {}, "w", named), build_manifest({}, {}, "w")):
+        assert differences(before, manifest) == differences(manifest, before) == []
+    text = "the model has other weights or another configuration"
+    assert differences(before, build_manifest({}, {}, "v", named)) == [f"{text} (seeclear-tiny then, ./a-folder now)"]
+    for manifest in (build_manifest({}, {}, "v", clean), build_manifest({}, {}, "v")):
+        assert differences(before, manifest) == differences(manifest, before) == [text]
 
 
 def test_manifests_hold_the_versions_that_pixels_depend_on() -> None:

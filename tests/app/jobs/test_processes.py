@@ -69,8 +69,8 @@ def test_a_helper_takes_what_is_free_and_leaves_the_end_to_the_leader(
     upscale_video(video, tmp_path / "whole.mp4")
 
     def make_job(leads: bool) -> Job:
-        def load() -> LoadedModel:
-            return LoadedModel.load("seeclear-tiny", torch.device("cpu"), torch.float32)
+        def load(model: str) -> LoadedModel:
+            return LoadedModel.load(model, torch.device("cpu"), torch.float32)
 
         return Job(video, tmp_path / "out.mp4", UpscaleSettings(), load, Handling(), leads=leads)
 
