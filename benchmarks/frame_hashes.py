@@ -22,17 +22,10 @@ import torch
 import torch.nn.functional as F
 
 from seeclear import load_pipeline
+from seeclear.shipped import shipped_models
 from seeclear.video.reader import VideoReader
 
 CLIP = Path(__file__).parent.parent / "examples/assets/bunny_lr.mp4"
-MODELS = (
-    "seeclear-tiny",
-    "seeclear-star-tiny",
-    "seeclear-star",
-    "seeclear-real-tiny",
-    "semantic-lens-tiny",
-    "semantic-lens",
-)
 FRAMES, FIRST = 12, 20
 WAYS: dict[str, dict[str, Any]] = {
     "whole": {"height": 48, "width": 64},
@@ -68,7 +61,7 @@ def all_frames() -> dict[str, Any]:
     """Of every model in every way that it knows."""
     torch.set_num_threads(1)
     found = {}
-    for model in MODELS:
+    for model in shipped_models():
         for way, settings in WAYS.items():
             if way != "steps" or not model.startswith("semantic-lens"):
                 found[f"{model} {way}"] = describe(restore(model, **settings))

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from seeclear.video.scenes import LUMA
+
 BLOCK = 8
 """Pixels a side of the blocks of JPEG and MPEG; the larger ones of later codecs are multiples of it."""
 WEAK = 12.0
@@ -30,6 +32,8 @@ _NO_EDGES = 0.1
 FLATTEST = 0.02
 """Share of the blocks in which noise is looked for."""
 _FEWEST_BLOCKS = 32
+LONGEST_SIDE = 960
+"""Pixels of the middle of a frame that are looked at, along each side."""
 WHITE = 0.5
 """Amplitude of the finest waves of noise over that of the coarse ones, at least; white noise has 1 or, in blocks
 chosen for their flatness, more, and texture less."""
@@ -37,6 +41,17 @@ STILLEST = 0.03
 """Share of the blocks in which new noise is looked for."""
 _CLIPPED = 4.0
 """Grey levels from black and white within which noise is cut off."""
+
+
+def middle(picture: np.ndarray) -> np.ndarray:
+    """The middle of (H, W, ...), `LONGEST_SIDE` at most along each side."""
+    top, left = (max(0, side - LONGEST_SIDE) // 2 for side in picture.shape[:2])
+    return picture[top : top + LONGEST_SIDE, left : left + LONGEST_SIDE]
+
+
+def grey_levels(rgb: np.ndarray) -> np.ndarray:
+    """The luma (H, W) in grey levels of the middle of a picture (H, W, 3), float32 in [0, 1]."""
+    return middle(rgb) @ (255 * np.array(LUMA, np.float32))
 
 
 def block_grids(luma: np.ndarray) -> tuple[float, float]:

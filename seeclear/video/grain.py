@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seeclear.video.artefacts import fresh_noise_level, noise_level
+from seeclear.video.artefacts import fresh_noise_level, grey_levels, noise_level
 from seeclear.video.scenes import LUMA
 
 FAINTEST = 1.0
@@ -29,8 +29,6 @@ WIDTH = 0.2
 """Standard deviation, in pixels of the input, of the Gaussian that the grain is filtered with, chosen by eye: where
 the output is four times larger, the filter is two pixels wide at half its height. Narrower grain looks like the noise
 of a sensor, and wider grain like stains."""
-_LONGEST_SIDE = 960
-"""Pixels of the middle of a frame that are measured, along each side."""
 
 
 class GrainMeter:
@@ -54,9 +52,7 @@ class GrainMeter:
         self._count += 1
         if place > 1:
             return
-        top, left = (max(0, side - _LONGEST_SIDE) // 2 for side in frame.shape[1:])
-        middle = frame[:, top : top + _LONGEST_SIDE, left : left + _LONGEST_SIDE]
-        luma = 255 * np.tensordot(np.array(LUMA, np.float32), middle.numpy(), 1)
+        luma = grey_levels(frame.permute(1, 2, 0).numpy())
         if place == 0:
             self._white.append(noise_level(luma[None]))
             self._before = luma

@@ -34,7 +34,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 from torch import Tensor
 
-from seeclear.video.artefacts import block_grids, noise_level
+from seeclear.video.artefacts import block_grids, grey_levels, middle, noise_level
 from seeclear.video.color import scaled_luma
 from seeclear.video.container import is_mp4
 from seeclear.video.excerpt import WHOLE, Excerpt
@@ -45,7 +45,6 @@ from seeclear.video.opening import check_local, open_container, video_stream
 from seeclear.video.pixels import frame_range, read_pixels
 from seeclear.video.properties import PixelLayout
 from seeclear.video.quantisers import StepMeter, jpeg_step
-from seeclear.video.scenes import LUMA
 
 Verdict: TypeAlias = Literal["clean", "compressed", "noisy"]
 
@@ -71,8 +70,6 @@ _RUNS = 4
 _PACKETS, _PACKET_BYTES = 300, 16 * 2**20
 """Of so many at most, from the first one on, the rate is taken where no index has it; 300 is a whole period of key
 frames in most videos."""
-_LONGEST_SIDE = 960
-"""Pixels of the middle of a frame that are looked at, along each side."""
 
 _NAMES = {
     **{"h264": "H.264", "hevc": "HEVC", "vvc": "VVC", "mpeg4": "MPEG-4", "mpeg2video": "MPEG-2"},
@@ -182,23 +179,12 @@ def _from_memory(video: Image.Image | np.ndarray | Tensor | Sequence[Frame]) -> 
     elif isinstance(video, Sequence):
         video = [video[index] for index in _spread(len(video))]
     (values,), _ = read_input(video)
-    return [_gray_levels(rgb) for rgb in values.permute(0, 2, 3, 1).numpy()]
+    return [grey_levels(rgb) for rgb in values.permute(0, 2, 3, 1).numpy()]
 
 
 def _spread(count: int) -> list[int]:
     """`FRAMES` indices below a count, or all of them, from the first to the last one."""
     return [round(index) for index in np.linspace(0, count - 1, min(count, FRAMES))]
-
-
-def _middle(picture: np.ndarray) -> np.ndarray:
-    """The middle of (H, W, ...), `_LONGEST_SIDE` at most along each side."""
-    top, left = (max(0, side - _LONGEST_SIDE) // 2 for side in picture.shape[:2])
-    return picture[top : top + _LONGEST_SIDE, left : left + _LONGEST_SIDE]
-
-
-def _gray_levels(rgb: np.ndarray) -> np.ndarray:
-    """The luma (H, W) in grey levels of the middle of a picture (H, W, 3) in [0, 1]."""
-    return _middle(rgb) @ (255 * np.array(LUMA, np.float32))
 
 
 def _sample_images(files: Sequence[Path]) -> _Sample:
@@ -209,7 +195,7 @@ def _sample_images(files: Sequence[Path]) -> _Sample:
         sizes.add(rgb.shape)
         if len(sizes) > 1:
             raise ValueError(f"{file.parent}: all images must have one size, but that of {file.name} is another.")
-        sample.luma.append(_gray_levels(rgb))
+        sample.luma.append(grey_levels(rgb))
         bits.append(8 * file.stat().st_size / (rgb.shape[0] * rgb.shape[1]))
         with Image.open(file, formats=FORMATS) as image:
             step = jpeg_step(image)
@@ -291,11 +277,11 @@ def _luma(frame: VideoFrame, codec: str) -> np.ndarray:
     """(H, W) in grey levels, of the frame's middle."""
     layout = PixelLayout.parse(frame.format.name)
     if layout is None or not (layout.is_yuv or layout.family == "gray"):
-        return _gray_levels(read_pixels(frame, codec)[0])
+        return grey_levels(read_pixels(frame, codec)[0])
     plane = frame.planes[0]
     codes = np.frombuffer(memoryview(plane), np.dtype(np.uint8 if layout.bits == 8 else "<u2"))
     codes = codes.reshape(plane.height, -1)[:, : plane.width]
-    return 255 * scaled_luma(_middle(codes), frame_range(frame), layout.bits)
+    return 255 * scaled_luma(middle(codes), frame_range(frame), layout.bits)
 
 
 def _bytes_per_frame(path: Path) -> float:

@@ -441,4 +441,4 @@ def test_large_pictures_are_judged_by_their_middle(monkeypatch: pytest.MonkeyPat
     picture[:, :, :270] = picture[:, :, -270:] = 255  # beside the 960 in the middle
     assess_quality(picture)
     assert shapes == [(1, 70, 960)]
-    assert quality._middle(picture[0]).max() == 0
+    assert quality.middle(picture[0]).max() == 0
