@@ -3,8 +3,10 @@
 
     python benchmarks/ablation.py CLIPS --model seeclear-tiny --frames 10 --json ablation.json
     python benchmarks/ablation.py CLIPS --perceptual-weights WEIGHTS --stride 5
+    python benchmarks/ablation.py CLIPS --model seeclear-real-tiny --crf 23
 
-CLIPS are folders of clips, or clips, as `seeclear evaluate` takes them; LR is made by MATLAB's bicubic.
+CLIPS are folders of clips, or clips, as `seeclear evaluate` takes them; LR is made by MATLAB's bicubic, and with
+`--crf 23` an H.264 video after that.
 
 "semantics off": the condenser gets neither tokens nor features, so InCAM is left with its attention, and CaTeGory,
 which is read by clip-wise tokens, is silent as well. The network misses the constants that these branches add, too, so
@@ -33,8 +35,8 @@ from torch import Tensor
 
 import seeclear
 from seeclear import PixelCondenser, SeeClearPipeline
-from seeclear.app.evaluate import load_model
-from seeclear.data import ValidationClips
+from seeclear.app.evaluate import EvaluationSettings, load_model
+from seeclear.app.evaluate.clips import ClipSet
 from seeclear.data.benchmark import find_clips
 from seeclear.metrics.evaluation import (
     BICUBIC,
@@ -104,7 +106,7 @@ def switched(off: Sequence[Switch]) -> Iterator[None]:
 
 @torch.no_grad()
 def ablate(
-    pipe: SeeClearPipeline, clips: ValidationClips, evaluator: Evaluator, steps: int | None = None, seed: int = 0
+    pipe: SeeClearPipeline, clips: ClipSet, evaluator: Evaluator, steps: int | None = None, seed: int = 0
 ) -> tuple[dict[str, Figures], dict[str, float]]:
     """Restores the clips with each module off.
 
@@ -114,11 +116,12 @@ def ablate(
     """
     rows = {name: off for name, off in switches(pipe.pixel_condenser).items() if off or name == ALL_ON}
     measured, changes = [], []
-    for number, clip in enumerate(clips):
-        low_res, original = clip["low_res"], clip["ground_truth"]
+    for number, stored in enumerate(clips.stored):
+        clip = clips.read(stored)
+        low_res, original = clip.low_res, clip.ground_truth
         outputs: dict[str, Tensor] = {BICUBIC: bicubic_frames(low_res, (original.shape[-2], original.shape[-1]))}
         for name, off in rows.items():
-            sys.stderr.write(f"clip {number + 1} of {len(clips)}, {name}\n")
+            sys.stderr.write(f"clip {number + 1} of {len(clips.stored)}, {name}\n")
             generator = torch.Generator().manual_seed(seed)
             with switched(off):
                 frames = pipe(low_res.float() / 255, steps, generator=generator, output_type="pt").frames[0]
@@ -152,6 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("clips", nargs="+", help="folders of clips, or clips")
     parser.add_argument("--model", default="seeclear-tiny", help="a shipped model, a folder or a Hub id")
     parser.add_argument("--frames", type=int, help="measure the first so many frames of each clip")
+    parser.add_argument("--crf", type=float, help="make the low resolution an H.264 video of this quality")
     parser.add_argument("--steps", type=int, help="denoising steps; the model's own unless given")
     parser.add_argument("--seed", type=int, default=0, help="of the noise")
     parser.add_argument(
@@ -164,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     keep_freed_memory()
     metrics = ["psnr", "ssim", "frame-difference"] + (["lpips-vgg", "dists"] if args.perceptual_weights else [])
     evaluator = Evaluator(metrics, "y", args.perceptual_weights, stride=args.stride)
-    clips = ValidationClips([clip.path for clip in find_clips(args.clips)], args.frames)
+    clips = ClipSet(find_clips(args.clips), EvaluationSettings(frames=args.frames, crf=args.crf))
     pipe, folder = load_model(args.model, torch.device("cpu"), torch.float32)
     if not isinstance(pipe, SeeClearPipeline):
         parser.error(f"--model is {args.model!r}, a {type(pipe).__name__}; it must be a SeeClearPipeline")
@@ -181,12 +185,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             "sha256": {path.relative_to(folder).as_posix(): file_hash(path) for path in files},
             "versions": {"seeclear": seeclear.__version__, "torch": torch.__version__},
             "settings": {
-                "clips": [Path(clip.name).stem for clip in clips.sources],
+                "clips": [Path(clip.name).stem for clip in clips.stored],
                 "frames": args.frames,
                 "steps": args.steps or pipe.config.default_num_inference_steps,
                 "seed": args.seed,
                 "stride": args.stride,
                 "degradation": "BI",
+                "crf": args.crf,
                 "threads": torch.get_num_threads(),
             },
             "metrics": evaluator.sources,

@@ -293,6 +293,7 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
         ({"degradation": "real", "seed": -1}, "`seed` must be at least 0"),
         ({"crf": 52}, "`crf` must be a range within 0 to 51"),
         ({"crf": 23, "low_res": "lr"}, "`crf` is for a low resolution that is made here"),
+        ({"degradation": "real", "low_res": "lr"}, "`degradation` is for a low resolution that is made here"),
         ({"protocol": "vid5"}, "`protocol` must be one of"),
         ({"metrics": ["lpips"]}, "`metrics` must name some of"),
         ({"scale": 0}, "`scale`"),

@@ -121,6 +121,12 @@ def test_table_and_report(
     assert content["change"]["everything on"] == 0 and content["change"]["MFSA off"] > 0
     assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == ["motion off", "propagation off"]
     assert "pixel_condenser/diffusion_pytorch_model.safetensors" in content["sha256"]
+    ablation.main(
+        [str(clips), "--model", str(tmp_path / "model"), "--frames", "3", "--crf", "45", "--json", str(report)]
+    )
+    compressed = json.loads(report.read_text())
+    assert compressed["settings"]["crf"] == 45 and content["settings"]["crf"] is None
+    assert compressed["figures"]["bicubic"]["psnr"] != content["figures"]["bicubic"]["psnr"]
 
 
 def test_what_changes_nothing_and_what_is_not_there_is_said(

@@ -65,8 +65,12 @@ class EvaluationSettings:
             raise ValueError(f"`degradation` must be one of {list(DEGRADATIONS)}, but is {self.degradation!r}.")
         if self.degradation == "real" and self.seed < 0:
             raise ValueError(f"`seed` must be at least 0 for the degradation 'real', but is {self.seed}.")
-        if self.crf is not None and self.low_res is not None:
-            raise ValueError("`crf` is for a low resolution that is made here; with `low_res` it has no meaning.")
+        if self.low_res is not None:
+            for name, differs in (("crf", self.crf is not None), ("degradation", self.degradation != "BI")):
+                if differs:
+                    raise ValueError(
+                        f"`{name}` is for a low resolution that is made here; with `low_res` it has no meaning."
+                    )
         if self.scale < 1:
             raise ValueError(f"`scale` must be at least 1, but is {self.scale}.")
         if self.frames is not None and self.frames < 1:
