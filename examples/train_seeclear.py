@@ -57,7 +57,7 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
     if args.pretrained_model_name_or_path is not None:
         path = args.pretrained_model_name_or_path
         saved = SeeClearPipeline.from_pretrained(path, dtype=torch.float32, **components)
-        check_widths(saved.pixel_condenser, saved.semantic_distiller)
+        check_fit(args, saved.pixel_condenser, saved.semantic_distiller)
         return saved
     if args.preset not in PRESETS:
         raise ValueError(f"`preset` is {args.preset!r}; it may be one of {', '.join(PRESETS)}")
@@ -70,13 +70,21 @@ def build_pipeline(args: argparse.Namespace, making: AbstractContextManager[Any]
             components["semantic_distiller"] = SemanticDistiller(**config)
         config = read_configuration(PixelCondenser, preset["pixel_condenser"], args.condenser_config)
         components["pixel_condenser"] = PixelCondenser(**config)
-    check_widths(components["pixel_condenser"], components["semantic_distiller"])
+    check_fit(args, components["pixel_condenser"], components["semantic_distiller"])
     if args.start_from is not None and making is None:
         trained = SeeClearPipeline.from_pretrained(locate(args.start_from, "start_from"), dtype=torch.float32)
         take_over(components["pixel_condenser"], trained.pixel_condenser)
         use = {name: trained.config[name] for name in ("clip_length", "clip_overlap", "default_num_inference_steps")}
     scheduler = BlurringResShiftScheduler()
     return SeeClearPipeline(**components, scheduler=scheduler, **use)
+
+
+def check_fit(args: argparse.Namespace, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
+    """Refuses networks that do not go together, and crops that the condenser can't take."""
+    check_widths(condenser, distiller)
+    multiple = SCALE * condenser.size_requirement.multiple_of
+    if args.resolution % multiple:
+        raise ValueError(f"`resolution` is {args.resolution}; it must be a multiple of {multiple} for this condenser")
 
 
 class Trainer(TrainingLoop):

@@ -11,21 +11,23 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "seeclear"
 
 # Part of the package (a sub-package or a module) -> the other parts it may import.
-LIBRARY_PARTS = {"resize", "shipped", "video", "data", "metrics"}
+LIBRARY_PARTS = {"resize", "shipped", "video", "data", "metrics", "values", "wording"}
 ALLOWED: dict[str, set[str]] = {
     "_registration": set(),
     "version": set(),
     "loading": {"runtime", "shipped"},
     "files": set(),
+    "values": set(),
+    "wording": set(),
     "resize": set(),
     "shipped": set(),
     "runtime": set(),
-    "video": {"resize", "files"},
-    "data": {"shipped", "resize", "video", "files"},
-    "metrics": {"resize", "video", "data"},
+    "video": {"resize", "files", "values", "wording"},
+    "data": {"shipped", "resize", "video", "files", "wording"},
+    "metrics": {"resize", "video", "data", "files"},
     "schedulers": {"loading", "shipped"},
     "models": {"loading", "shipped", "resize"},
-    "pipelines": {"loading", "shipped", "runtime", "schedulers", "models", "video", "resize"},
+    "pipelines": {"loading", "shipped", "runtime", "schedulers", "models", "video", "resize", "values"},
     "training": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
     "app": {"files", "runtime", "schedulers", "models", "pipelines"} | LIBRARY_PARTS,
     "__main__": {"app"},

@@ -37,6 +37,11 @@ def local_path(path: PathLike, argument: str) -> Path:
     return Path(text)
 
 
+def lies_within(path: Path, folder: Path) -> bool:
+    """Whether a path is that folder, or somewhere in it; false where `folder` is a file or not there."""
+    return folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
+
+
 def _is_pipe_or_device(path: Path) -> bool:
     try:
         return path.exists() and not path.is_file() and not path.is_dir()

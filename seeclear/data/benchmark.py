@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..video.reader import VideoReader
+from ..wording import counted
 from .sources import VIDEO_SUFFIXES, FrameFolder, VideoFile, check_depth, image_files, natural_key
 
 
@@ -147,5 +148,6 @@ def check_count(match: StoredClip, clip: StoredClip, needed: int) -> None:
     if match.num_frames not in (clip.num_frames, needed):
         allowed = " or ".join(str(n) for n in sorted({clip.num_frames, needed}))
         raise ValueError(
-            f"{str(match.path)!r} has {match.num_frames} frames; the clip {clip.name!r} needs {allowed} of them."
+            f"{str(match.path)!r} has {counted(match.num_frames, 'frame')}; the clip {clip.name!r} needs {allowed} of "
+            "them."
         )

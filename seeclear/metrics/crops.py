@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
+from ..files import write_durably
+
 CROP_SIZE = 128
 ENLARGEMENT = 2
 _LABEL_HEIGHT = 16
@@ -58,4 +60,4 @@ def write_crops(path: Path, outputs: Mapping[str, Tensor], ground_truth: Tensor,
         label = name if i else f"{name} (frame {frame}, x {left}, y {top})"
         draw.text((i * width + 3, 2), label, fill="white")
     path.parent.mkdir(parents=True, exist_ok=True)
-    canvas.save(path)
+    write_durably(path, lambda draft: canvas.save(draft, format="PNG"))

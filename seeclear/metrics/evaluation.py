@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..resize import imresize, to_uint8
 from .fidelity import psnr, ssim
-from .niqe import PHOTOGRAPHS_FILE, load_niqe_parameters, niqe
+from .niqe import BLOCK, PHOTOGRAPHS_FILE, load_niqe_parameters, niqe
 from .perceptual import Comparison, file_hash, perceptual_metric
 from .protocols import EvaluationProtocol, get_protocol
 from .temporal import FLOW, frame_difference_error, warping_errors
@@ -50,6 +50,8 @@ METRICS = {
 """All metrics by name. Larger is better for the first two, smaller for the others."""
 
 DEFAULT_METRICS = ("psnr", "ssim", "frame-difference", "color-shift")
+PERCEPTUAL = ("lpips-vgg", "lpips-alex", "dists")
+"""What takes the weights of networks."""
 OF_THE_ORIGINAL = ("niqe", "warping")
 """What the original has a figure of its own for."""
 
@@ -117,7 +119,7 @@ class Evaluator:
         """For the metrics that depend on files or packages: which, for a report."""
         self.comparisons: dict[str, Comparison] = {}
         for name in self.metrics:
-            if name in ("lpips-vgg", "lpips-alex", "dists"):
+            if name in PERCEPTUAL:
                 comparison, source = perceptual_metric(name, perceptual_weights, device)  # type: ignore[arg-type]
                 self.comparisons[name], self.sources[name] = comparison, source
         if "niqe" in self.metrics:
@@ -127,6 +129,18 @@ class Evaluator:
             self.sources["niqe"] = {"fit": fit, "sha256": {file.name: file_hash(file)}}
         if "warping" in self.metrics:
             self.sources["warping"] = {"flow": FLOW, "opencv": cv2.__version__}
+
+    def check_size(self, height: int, width: int, name: str) -> None:
+        """Refuses frames that are too small for one of the metrics.
+
+        Raises:
+            ValueError: they are; the message has `name` for them.
+        """
+        if "niqe" in self.metrics and (height // BLOCK) * (width // BLOCK) < 2:
+            raise ValueError(
+                f"{name} is {width}x{height}, too small for niqe in `metrics`, which needs two blocks of "
+                f"{BLOCK}x{BLOCK} pixels."
+            )
 
     def measure(self, outputs: Mapping[str, Tensor], ground_truth: Tensor) -> dict[str, Figures]:
         """The figures of each of several upscaled versions of a clip, by their names; `BICUBIC` must be one.

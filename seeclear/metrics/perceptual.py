@@ -353,7 +353,8 @@ def perceptual_metric(
     missing = [package for package in ("torchmetrics", "torchvision") if not _importable(package)]
     if missing:
         raise ValueError(
-            f"{name!r} needs weights: give the folder that holds {' and '.join(_FILES[name])}, or install "
+            f"{name!r} needs weights: give the folder that holds {' and '.join(_FILES[name])} as "
+            "`perceptual_weights`, or install "
             f"torchmetrics and torchvision, which download theirs ({' and '.join(missing)} cannot be imported here)."
         )
     versions = {package: importlib.metadata.version(package) for package in ("torchmetrics", "torchvision")}

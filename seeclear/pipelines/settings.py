@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
+
+from seeclear.values import number_within, shown, switch, whole_number
 
 SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
 """The settings that only a pipeline which samples has."""
@@ -14,8 +17,10 @@ SAMPLING = ("num_inference_steps", "sampler", "noise", "seed")
 class RestorationSettings:
     """How a pipeline restores a video: how it is cut into clips and tiles, and how it is sampled.
 
+    Numbers of numpy become Python's.
+
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a value is of another kind, or out of its range.
     """
 
     clip_length: int | None = None
@@ -45,19 +50,31 @@ class RestorationSettings:
     not weights, since that needs no second set of weights. Without a prior it must be 1."""
 
     def __post_init__(self) -> None:
-        tiles = () if self.tile is None else self.tile if isinstance(self.tile, tuple) else (self.tile,)
-        if self.tile is not None and (len(tiles) not in (1, 2) or min(tiles) < 1):
-            raise ValueError(f"`tile` is {self.tile}; it must be at least 1, or a height and a width of at least 1")
-        if self.clip_length is not None and self.clip_length < 1:
-            raise ValueError(f"`clip_length` is {self.clip_length}; it must be at least 1")
-        if self.clip_overlap is not None and self.clip_overlap < 0:
-            raise ValueError(f"`clip_overlap` is {self.clip_overlap}; it must be at least 0")
-        if self.tile_overlap is not None and not 0 <= self.tile_overlap < min(tiles, default=self.tile_overlap + 1):
-            raise ValueError(
-                f"`tile_overlap` is {self.tile_overlap}; it must be at least 0 and below `tile`, {self.tile}"
-            )
-        if not 0 <= self.detail <= 1:
-            raise ValueError(f"`detail` is {self.detail}; it must be from 0 to 1")
+        self._make_plain(_sides, "tile")
+        self._make_plain(whole_number, "clip_length", least=1)
+        self._make_plain(whole_number, "clip_overlap", "tile_overlap", least=0)
+        self._make_plain(whole_number, "num_inference_steps", "seed")
+        self._make_plain(number_within, "detail", low=0, high=1)
+        self._make_plain(switch, "scene_detection")
+        if self.tile is not None and self.tile_overlap is not None:
+            if self.tile_overlap >= (min(self.tile) if isinstance(self.tile, tuple) else self.tile):
+                raise ValueError(
+                    f"`tile_overlap` is {self.tile_overlap}; it must be at least 0 and below `tile`, {self.tile}"
+                )
+
+    def _make_plain(self, check: Callable[..., Any], *names: str, **limits: Any) -> None:
+        """Replaces settings by what a check of them returns; None stays where it is the default.
+
+        Args:
+            check: is given name and value, and raises a ValueError.
+            names: of the settings.
+            limits: for the check.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in names:
+            value = getattr(self, name)
+            if value is not None or defaults[name] is not None:
+                object.__setattr__(self, name, check(name, value, **limits))
 
     def clips(self, clip_length: int, clip_overlap: int = 0) -> tuple[int, int]:
         """(frames in a clip, frames that two clips share), where the arguments are the pipeline's.
@@ -94,6 +111,18 @@ class RestorationSettings:
         """
         if self.detail != 1:
             raise ValueError(
-                f"`detail` is {self.detail}; it must be 1, because {reason}. Models with a prior take other values, "
+                f"`detail` is {self.detail:g}; it must be 1, because {reason}. Models with a prior take other values, "
                 "such as seeclear-star-tiny and seeclear-real-tiny"
             )
+
+
+def _sides(name: str, value: Any) -> int | tuple[int, int]:
+    """A side, or height and width."""
+    try:
+        if not isinstance(value, tuple):
+            return whole_number(name, value, 1)
+        height, width = value
+        return whole_number(name, height, 1), whole_number(name, width, 1)
+    except ValueError as error:
+        wanted = "a whole number of at least 1, or a height and a width of at least 1"
+        raise ValueError(f"`{name}` is {shown(value)}; it must be {wanted}") from error

@@ -163,7 +163,7 @@ class BlurringResShiftScheduler(FromShipped, SchedulerMixin, ConfigMixin):
         sampler: str = "markov",
     ) -> None:
         if sampler not in SAMPLERS:
-            raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}.")
+            raise ValueError(f"`sampler` is {sampler!r}; it must be one of {', '.join(SAMPLERS)}.")
         for name, whole in (("num_train_timesteps", num_train_timesteps), ("patch_size", patch_size)):
             if not isinstance(whole, int) or whole < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {whole!r}.")
@@ -265,7 +265,7 @@ class BlurringResShiftScheduler(FromShipped, SchedulerMixin, ConfigMixin):
         else:
             n = num_inference_steps
             if not isinstance(n, Integral) or not 1 <= n <= total:
-                raise ValueError(f"num_inference_steps must be a whole number in 1..{total}, got {n!r}.")
+                raise ValueError(f"`num_inference_steps` is {n!r}; it must be a whole number from 1 to {total}.")
             chosen = [round(total * (n - k) / n) - 1 for k in range(n)]
         self.timesteps = torch.tensor(chosen, dtype=torch.int64, device=device)
         self.num_inference_steps = len(chosen)

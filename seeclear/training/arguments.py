@@ -17,6 +17,9 @@ from seeclear.training.model import DISTILLER_TRAININGS, PART_STAGES, STAGES, TW
 from seeclear.training.muon import OPTIMIZERS
 from seeclear.training.sampling import TIMESTEP_SAMPLINGS
 
+COMPRESSED_PROBABILITY = 0.4
+"""The share of H.264 videos among the clips of `--degradation compressed`."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `examples/train_seeclear.py`."""
@@ -75,6 +78,12 @@ def check_common_arguments(parser: argparse.ArgumentParser, args: argparse.Names
         value = getattr(args, name)
         if value is not None and value < 1:
             parser.error(f"--{name} is {value}; it must be at least 1")
+    if args.compressed_probability is None:
+        args.compressed_probability = COMPRESSED_PROBABILITY
+    elif args.degradation != "compressed":
+        parser.error(f"--compressed_probability is for --degradation compressed, but that is {args.degradation}")
+    if not 0.0 <= args.compressed_probability <= 1.0:
+        parser.error(f"--compressed_probability is {args.compressed_probability}; it must be in [0, 1]")
 
 
 def read_configuration(network: type, preset: Mapping[str, Any], path: str | None) -> dict[str, Any]:
@@ -172,8 +181,8 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
     add(
         "--compressed_probability",
         type=float,
-        default=0.4,
-        help="the share of the clips that --degradation compressed makes H.264 videos",
+        help="the share of the clips that --degradation compressed makes H.264 videos; unless given "
+        f"{COMPRESSED_PROBABILITY}",
     )
     add("--max_frame_step", type=int, default=1, help="frames of a clip are 1 to so many frames of the source apart")
     add(
@@ -193,7 +202,7 @@ def add_data_arguments(group: argparse._ArgumentGroup) -> None:
         "--resolution",
         type=int,
         default=192,
-        help=f"height and width of the HR crops in pixels, a multiple of {SCALE}",
+        help=f"height and width of the HR crops in pixels, a multiple of {SCALE}, and of what the condenser needs",
     )
     add(
         "--num_frames",

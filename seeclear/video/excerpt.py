@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
+from seeclear.values import as_written, is_number, shown, whole_number
+from seeclear.wording import counted
+
 Time: TypeAlias = str | float | Fraction
 """Seconds as a number, or text: "90", "1:30", "01:02:03.5"."""
 
@@ -38,17 +41,16 @@ class Excerpt:
         """The part that is named by times as they are typed.
 
         Raises:
-            ValueError: a time has another form or is negative, `duration` is 0, `frames` is below 1, or both of these
-                are given.
+            ValueError: a time has another form or is negative, `duration` is 0, `frames` is no whole number of at
+                least 1, or both of these are given.
         """
         if duration is not None and frames is not None:
             raise ValueError(f"give `duration` or `frames`, not both: they were {duration} and {frames}.")
-        if frames is not None and frames < 1:
-            raise ValueError(f"`frames` must be at least 1, but was {frames}.")
+        count = None if frames is None else whole_number("frames", frames, 1)
         length = None if duration is None else parse_time("duration", duration)
         if length == 0:
             raise ValueError(f"`duration` must be above 0, but was {duration}.")
-        return cls(Fraction(0) if start is None else parse_time("start", start), length, frames)
+        return cls(Fraction(0) if start is None else parse_time("start", start), length, count)
 
     @property
     def is_whole(self) -> bool:
@@ -71,7 +73,7 @@ class Excerpt:
         if self.duration is not None:
             words.append(format_time(self.duration))
         if self.frames is not None:
-            words.append(f"{self.frames} frames at most")
+            words.append(f"{counted(self.frames, 'frame')} at most")
         return ", ".join(words)
 
 
@@ -128,12 +130,12 @@ def parse_time(name: str, time: Time) -> Fraction:
         hours, minutes, seconds = int(match[1] or 0), int(match[2] or 0), Fraction(match[3])
         if (match[1] is None or minutes < _SECONDS) and (match[2] is None or seconds < _SECONDS):
             return (_SECONDS * hours + minutes) * _SECONDS + seconds
-    elif isinstance(time, Fraction | int | float) and not isinstance(time, bool) and 0 <= time < math.inf:
-        return time if isinstance(time, Fraction) else Fraction(str(time))
-    shown = repr(time) if isinstance(time, str) else time
-    raise ValueError(f"`{name}` must be seconds or [HH:]MM:SS, such as 90 or 1:30.5, but was {shown}.")
+    elif is_number(time) and 0 <= time < math.inf:
+        return as_written(time)
+    raise ValueError(f"`{name}` must be seconds or [HH:]MM:SS, such as 90 or 1:30.5, but was {shown(time)}.")
 
 
 def format_time(seconds: Fraction) -> str:
     """Such as "12.5 s", to the nanosecond."""
-    return f"{float(seconds):.9f}".rstrip("0").rstrip(".") + " s"
+    whole, rest = divmod(round(seconds * 10**9), 10**9)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".") + " s"

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seeclear.values import as_written, is_number, number_within, shown, whole_number
 from seeclear.video.artefacts import fresh_noise_level, grey_levels, noise_level
 from seeclear.video.scenes import LUMA
 
@@ -69,15 +70,41 @@ def measure_grain(frames: Iterable[Tensor]) -> float:
     """The strength of the grain of a video, as `seeclear upscale --grain` measures it.
 
     Args:
-        frames: low-resolution frames (3, H, W) in [0, 1] in order, such as a tensor (F, 3, H, W), on the CPU.
+        frames: low-resolution frames (3, H, W) in [0, 1] in order, such as a tensor (F, 3, H, W), of a floating-point
+            type, on the CPU.
 
     Returns:
         Its standard deviation in grey levels, 0 to 255; 0 where there is none.
+
+    Raises:
+        ValueError: a frame is of another form.
     """
+    if not isinstance(frames, Iterable):
+        raise ValueError(f"`frames` is {shown(frames)}; it must be an iterable of tensors (3, H, W)")
+    if isinstance(frames, Tensor | np.ndarray):
+        _check_frames(frames, "`frames`", "(F, 3, H, W)")
     meter = GrainMeter()
-    for frame in frames:
-        meter.add(frame)
+    for index, frame in enumerate(frames):
+        _check_frames(frame, f"frame {index} of `frames`", "(3, H, W)")
+        meter.add(frame.detach().float())
     return meter.strength()
+
+
+def _check_frames(frames: object, name: str, shape: str) -> None:
+    """Raises a ValueError unless it is a tensor of such a shape with what a frame may hold."""
+    if not isinstance(frames, Tensor):
+        found = f"of the type {type(frames).__name__}"
+    elif frames.ndim != shape.count(",") + 1 or frames.shape[-3] != 3:
+        found = f"of shape {tuple(frames.shape)}"
+    elif not frames.is_floating_point():
+        found = f"of {frames.dtype}"
+    elif frames.device.type != "cpu":
+        found = f"on {frames.device}"
+    elif frames.numel() and not (frames.min() >= 0 and frames.max() <= 1):
+        found = "not in [0, 1]"
+    else:
+        return
+    raise ValueError(f"{name} is {found}; it must be a floating-point tensor {shape} in [0, 1] on the CPU")
 
 
 @dataclass(frozen=True)
@@ -128,7 +155,7 @@ def add_grain(frames: Tensor, strength: float, scale: float = 4.0, seed: int = 0
     """Frames with fresh grain, as `seeclear upscale --grain` adds it.
 
     Args:
-        frames: restored frames (F, 3, H, W) in [0, 1], on the CPU.
+        frames: restored frames (F, 3, H, W) in [0, 1], of a floating-point type, on the CPU.
         strength: standard deviation in grey levels, 0 to 255, such as what `measure_grain` gives times a number from 0
             to 1.
         scale: size of `frames` over that of the video that the strength was measured in.
@@ -136,20 +163,18 @@ def add_grain(frames: Tensor, strength: float, scale: float = 4.0, seed: int = 0
         first: index of the first of `frames` in the video, by which pieces of a video get the grain of the whole.
 
     Returns:
-        (F, 3, H, W) in [0, 1]; `frames` where the strength is 0.
+        (F, 3, H, W) in [0, 1], of the type of `frames`; these themselves where the strength is 0.
 
     Raises:
-        ValueError: an argument is of another shape or out of its range.
+        ValueError: an argument is of another kind or shape, or out of its range.
     """
-    if frames.ndim != 4 or frames.shape[1] != 3:
-        raise ValueError(f"`frames` is of shape {tuple(frames.shape)}; it must be (F, 3, H, W)")
-    if not 0 <= strength <= 255:
-        raise ValueError(f"`strength` is {strength}; it must be from 0 to 255 grey levels")
-    if not 0 < scale < math.inf:
-        raise ValueError(f"`scale` is {scale}; it must be above 0 and finite")
-    if not strength:
+    _check_frames(frames, "`frames`", "(F, 3, H, W)")
+    strength = number_within("strength", strength, 0, 255)
+    if not (is_number(scale) and 0 < scale < math.inf):
+        raise ValueError(f"`scale` is {shown(scale)}; it must be a number above 0")
+    seed, first = whole_number("seed", seed), whole_number("first", first, 0)
+    if not strength or not len(frames):
         return frames
-    grain = Grain(strength, scale, seed)
-    return torch.stack(
-        [(frame + grain.of_frame(frame, first + index)).clamp(0, 1) for index, frame in enumerate(frames)]
-    )
+    grain = Grain(strength, float(as_written(scale)), seed)
+    grainy = [frame + grain.of_frame(frame.float(), first + index) for index, frame in enumerate(frames)]
+    return torch.stack(grainy).clamp_(0, 1).to(frames.dtype)

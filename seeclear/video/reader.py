@@ -81,11 +81,15 @@ class VideoReader:
         self.names = None
         self._source: ImageSequence | VideoFile
         if self.path.is_dir() or is_image(self.path):
-            if excerpt.start or excerpt.duration is not None:
+            timed = {"start": bool(excerpt.start), "duration": excerpt.duration is not None}
+            given = [f"`{name}`" for name, is_given in timed.items() if is_given]
+            if given:
                 raise ValueError(
-                    f"{self.path}: `start` and `duration` are for videos, but this is of images, which have no times; "
-                    "`frames` takes the first ones."
+                    f"{self.path}: {' and '.join(given)} {'is' if len(given) == 1 else 'are'} for videos, but this is "
+                    "of images, which have no times; `frames` takes the first ones."
                 )
+            if deinterlace:
+                raise ValueError(f"{self.path}: `deinterlace` is for videos, but this is of images.")
             is_folder = self.path.is_dir()
             self.names = (list_images(self.path) if is_folder else [self.path.name])[: excerpt.frames]
             files = [self.path / name for name in self.names] if is_folder else [self.path]

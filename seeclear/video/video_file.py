@@ -77,7 +77,7 @@ class VideoFile:
             self._deinterlace = deinterlace and has_fields(stream)
             self._declared = None if declared is None else declared - opening.lost
             self.properties = replace(
-                self._describe(stream, animation), num_frames=self._declared, **self._rate(stream, fps)
+                self._describe(stream, animation, deinterlace), num_frames=self._declared, **self._rate(stream, fps)
             )
             zero = arbitrary_start(container) if opening.clock != "none" else Fraction(0)
             self._first, self._stop = excerpt.bounds(self.properties.time_base, zero)
@@ -111,7 +111,7 @@ class VideoFile:
             notes = (*notes, f"{self.path}: the time code {code} is of its beginning, and is left out.")
         self.properties = replace(self.properties, num_frames=count if is_known else None, notes=notes)
 
-    def _describe(self, stream: VideoStream, animation: bool) -> VideoProperties:
+    def _describe(self, stream: VideoStream, animation: bool, deinterlace: bool) -> VideoProperties:
         """All but the clock."""
         first, lost = self._opening.frame, self._opening.lost
         bits, alpha, grey = describe_format(first.format.name)
@@ -122,6 +122,11 @@ class VideoFile:
             notes.append(
                 f"{self.path}: the video says that it is interlaced: the rows of a frame are of two moments in turn, "
                 "and are taken for one picture; `deinterlace` makes one of them."
+            )
+        if deinterlace and not self._opening.interlaced:
+            notes.append(
+                f"{self.path}: its beginning does not say that it is interlaced; `deinterlace` changes only frames "
+                "that do."
             )
         if lost:
             which = "first frame refers" if lost == 1 else f"first {lost} frames refer"

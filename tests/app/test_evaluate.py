@@ -291,7 +291,14 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
     [
         ({"degradation": "bicubic"}, "`degradation` must be one of"),
         ({"degradation": "real", "seed": -1}, "`seed` must be at least 0"),
-        ({"crf": 52}, "`crf` must be a range within 0 to 51"),
+        ({"crf": 52}, "`crf` is 52; it must be from 0 to 51"),
+        ({"crf": float("nan")}, "`crf` is nan"),
+        ({"seed": 2**64}, "`seed` is 18446744073709551616; it must have 64 bits"),
+        ({"metrics": ["psnr", "niqe"]}, "run' is 64x48, too small for niqe in `metrics`"),
+        ({"steps": [2], "predictions": ["theirs"]}, "`steps` is for models"),
+        ({"perceptual_weights": "missing"}, "`perceptual_weights` has no meaning without one of lpips-vgg"),
+        ({"niqe_parameters": "missing.npz"}, "`niqe_parameters` has no meaning without one of niqe"),
+        ({"stride": 2}, "`stride` has no meaning without one of"),
         ({"crf": 23, "low_res": "lr"}, "`crf` is for a low resolution that is made here"),
         ({"degradation": "real", "low_res": "lr"}, "`degradation` is for a low resolution that is made here"),
         ({"protocol": "vid5"}, "`protocol` must be one of"),
@@ -311,6 +318,22 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
 def test_bad_arguments(root: Path, pipe: StandIn, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate(root / "gt", **({"device": "cpu"} | options))
+
+
+def test_what_is_written_leaves_the_clips_alone(root: Path, pipe: StandIn) -> None:
+    before = {path: path.read_bytes() for path in root.rglob("*.png")}
+    for options, message in [
+        ({"crops": root / "gt"}, "`crops` is .*gt'; it must not be in .*gt', where the clips are"),
+        ({"crops": root / "gt" / "walk" / "crops"}, "it must not be in .*gt'"),
+        ({"crops": root / "theirs", "predictions": [root / "theirs"]}, "it must not be in .*theirs'"),
+        ({"json_path": root / "gt" / "walk" / "000.png"}, "000.png' is there and is no report"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            evaluate(root / "gt", device="cpu", **options)
+    assert not pipe.calls and {path: path.read_bytes() for path in root.rglob("*.png")} == before
+    for _ in range(2):  # a report may take the place of a report
+        evaluate(root / "gt", device="cpu", json_path=root / "report.json", crops=root / "crops")
+    assert sorted(path.name for path in (root / "crops").iterdir()) == ["run.png", "walk.png"]
 
 
 def test_a_small_pipeline_from_disk(root: Path, small_components: dict[str, Any]) -> None:
@@ -381,10 +404,10 @@ def test_command_takes_all_metrics(root: Path, pipe: StandIn, monkeypatch: pytes
         return Evaluation(report, "| table |", "")
 
     monkeypatch.setattr(library, "evaluate", record)
-    done = run(root / "gt", "--metrics", "all", "--lr", root / "lr", "--degradation", "BD", "--stride", 5)
-    assert done.exit_code == 0 and "1 clips, 3 frames" in done.output
+    done = run(root / "gt", "--metrics", "all", "--lr", root / "lr", "--stride", 5)
+    assert done.exit_code == 0 and "1 clip, 3 frames" in done.output
     assert set(seen[0].metrics) >= {"psnr", "lpips-alex", "dists", "niqe", "warping"}
-    assert (seen[0].low_res, seen[0].degradation, seen[0].stride) == (str(root / "lr"), "BD", 5)
+    assert (seen[0].low_res, seen[0].stride) == (str(root / "lr"), 5)
     assert run(root / "gt", "-q").output == "" and seen[1] == EvaluationSettings(metrics=list(seen[1].metrics))
     assert tuple(seen[1].metrics) == EvaluationSettings.metrics
 

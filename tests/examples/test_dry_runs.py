@@ -159,6 +159,13 @@ def test_shipped_models_and_presets_are_counted(
     assert kept is not None and int(kept[1].replace(",", "")) > 1, table
 
 
+def test_crops_that_the_condenser_cannot_take(load_script: Callable[[str], ModuleType]) -> None:
+    module = load_script("examples/train_seeclear.py")
+    arguments = ["--pretrained_model_name_or_path", "seeclear-tiny", "--resolution", "36", "--dry_run"]
+    with pytest.raises(ValueError, match="`resolution` is 36; it must be a multiple of 32 for this condenser"):
+        module.main(parse(module, *arguments))
+
+
 @pytest.mark.parametrize(("script", "model"), [("train_seeclear", SEECLEAR), ("train_semantic_lens", LENS)])
 def test_the_command_prints_a_table_and_touches_nothing(
     script: str, model: list[str], folder: Path, capfd: pytest.CaptureFixture[str]

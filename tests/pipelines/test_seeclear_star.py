@@ -215,9 +215,10 @@ def test_detail_of_a_call_that_is_interrupted(pipe: SeeClearPipeline) -> None:
 def test_detail_needs_a_prior(pipe: SeeClearPipeline) -> None:
     plain = _quiet(SeeClearPipeline(**pipe.components | {"prior": None}))
     alone = _quiet(SemanticLensPipeline(pipe.prior, pipe.semantic_distiller))
-    for detail in (-0.1, 1.1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=f"`detail` is {detail}; it must be from 0 to 1"):
-            _run(pipe, _video(2), detail=detail)
+    for detail in (-0.1, 1.1, float("nan"), float("inf"), "a", None):
+        for call in (_run, SeeClearPipeline.stream):
+            with pytest.raises(ValueError, match=f"`detail` is {detail!r}; it must be a number from 0 to 1"):
+                call(pipe, _video(2), detail=detail)
     with pytest.raises(
         ValueError, match="`detail` is 0.5; it must be 1, because this model has no prior .*-star-tiny"
     ):

@@ -75,8 +75,22 @@ def test_degradations(folder: Path, name: str, kind: type) -> None:
 def test_share_of_compressed_clips(folder: Path) -> None:
     never = data(folder, "--degradation", "compressed", "--compressed_probability", "0")
     assert all(torch.equal(never.dataset[i]["lr"], data(folder).dataset[i]["lr"]) for i in range(5))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="`probability` must be in"):
-        data(folder, "--degradation", "compressed", "--compressed_probability", "1.5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--degradation", "compressed", "--compressed_probability", "1.5"), "is 1.5; it must be in [0, 1]"),
+        (("--degradation", "compressed", "--compressed_probability", "nan"), "is nan; it must be in [0, 1]"),
+        (("--compressed_probability", "0.5"), "is for --degradation compressed, but that is BI"),
+    ],
+)
+def test_a_share_of_compressed_clips_that_is_none(
+    folder: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        data(folder, *arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_crops_with_texture_are_preferred(folder: Path) -> None:

@@ -116,6 +116,7 @@ def test_progressive_video_stays_as_it_is(make_video: MakeVideo, name: str, code
     with VideoReader(path) as plain, VideoReader(path, deinterlace=True) as reader:
         before, after = list(plain.frames()), list(reader.frames())
         assert not any("interlaced" in note for note in plain.properties.notes)
+        assert reader.properties.notes[0].endswith("`deinterlace` changes only frames that do.")
     assert [(frame.pts, frame.duration) for frame in before] == [(frame.pts, frame.duration) for frame in after]
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one.rgb, other.rgb)

@@ -42,6 +42,8 @@ GROUPS = {"g": "6", "bf": "2"}
         (2, 2),
         (0.1, Fraction(1, 10)),
         (Fraction(1001, 30000), Fraction(1001, 30000)),
+        (np.float32(0.1), Fraction(1, 10)),
+        (np.int64(2), 2),
     ],
 )
 def test_times(text: Any, seconds: Any) -> None:
@@ -50,7 +52,7 @@ def test_times(text: Any, seconds: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-1", "1:60", "1:60:00", "1:2:3:4", "1:-2", "5s", ".5", "5.", "1e3", "nan", "１", -0.5, math.nan, True],
+    ["", "-1", "1:60", "1:60:00", "1:2:3:4", "1:-2", "5s", ".5", "5.", "1e3", "nan", "１", -0.5, math.nan, True, [1]],
 )
 def test_what_is_no_time(text: Any) -> None:
     with pytest.raises(ValueError, match="`start` must be seconds or") as raised:
@@ -69,7 +71,11 @@ def test_times_are_exact(hours: int, minutes: int, seconds: int, thousandths: in
     ("arguments", "message"),
     [
         ((None, "0:10", 5), "give `duration` or `frames`, not both: they were 0:10 and 5"),
-        ((None, None, 0), "`frames` must be at least 1, but was 0"),
+        ((None, None, 0), "`frames` is 0; it must be a whole number of at least 1"),
+        ((None, None, 2.5), "`frames` is 2.5; it must be a whole number"),
+        ((None, None, math.nan), "`frames` is nan"),
+        ((None, None, True), "`frames` is True"),
+        ((None, None, "3"), "`frames` is '3'"),
         ((None, "0:00", None), "`duration` must be above 0, but was 0:00"),
         ((None, "x", None), "`duration` must be seconds or .*, but was 'x'"),
     ],
@@ -93,6 +99,7 @@ def test_bounds_by_hand() -> None:
     assert part.describe() == "from 0.1 s, 0.2 s" and Excerpt.parse(2, frames=3).describe() == (
         "from 2 s, 3 frames at most"
     )
+    assert Excerpt.parse("9" * 23, frames=np.int64(1)).describe() == f"from {'9' * 23} s, 1 frame at most"
 
 
 def test_cuts_by_hand() -> None:
@@ -263,8 +270,12 @@ def test_images(tmp_path: Path) -> None:
         assert (reader.names, reader.num_frames, reader.count()) == (["0.png", "1.png", "2.png"], 3, 3)
         assert [frame.rgb[0, 0, 0] * 255 for frame in reader.frames()] == pytest.approx([0, 40, 80])
     for path in (tmp_path, tmp_path / "0.png"):
-        for part in (Excerpt.parse(1), Excerpt.parse(duration=1)):
-            with pytest.raises(ValueError, match="`start` and `duration` are for videos, but this is of images"):
+        for part, named in [
+            (Excerpt.parse(1), "`start` is"),
+            (Excerpt.parse(duration=1), "`duration` is"),
+            (Excerpt.parse(1, duration=1), "`start` and `duration` are"),
+        ]:
+            with pytest.raises(ValueError, match=f"{named} for videos, but this is of images"):
                 VideoReader(path, excerpt=part)
 
 

@@ -2,6 +2,7 @@
 """How strong the grain of a video is, and grain of a given strength."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,14 +107,50 @@ def test_black_and_white_stay_as_they_are() -> None:
     assert 0 < (grainy[2] - 0.02).std() * 255 < 6 and grainy.min() >= 0 and grainy.max() <= 1
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half, torch.float64])
+def test_other_types_of_frames(dtype: torch.dtype) -> None:
+    frames = noisy(scene(), 4.0)
+    assert measure_grain(frames.to(dtype)) == pytest.approx(4, rel=0.1)
+    grainy = add_grain(frames.to(dtype), np.float32(6.0), np.int64(4))
+    assert grainy.dtype == dtype
+    torch.testing.assert_close(grainy.float(), add_grain(frames, 6.0), rtol=0, atol=1 / 128)
+
+
 def test_arguments_that_cannot_be() -> None:
-    frames = torch.zeros(2, 3, 8, 8)
-    for strength in (-1.0, 256.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match=f"`strength` is {strength}; it must be from 0 to 255 grey levels"):
+    frames: Any = torch.zeros(2, 3, 8, 8)
+    for strength in (-1.0, 256.0, math.nan, math.inf, "1", None, True):
+        with pytest.raises(ValueError, match=f"`strength` is {strength!r}; it must be a number from 0 to 255"):
             add_grain(frames, strength)
-    for scale in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match=f"`scale` is {scale}; it must be above 0 and finite"):
+    for scale in (0.0, -1.0, math.nan, math.inf, "4"):
+        with pytest.raises(ValueError, match=f"`scale` is {scale!r}; it must be a number above 0"):
             add_grain(frames, 1.0, scale)
-    for shape in ((3, 8, 8), (2, 4, 8, 8)):
-        with pytest.raises(ValueError, match=r"`frames` is of shape \(.*\); it must be \(F, 3, H, W\)"):
-            add_grain(torch.zeros(shape), 1.0)
+    with pytest.raises(ValueError, match=r"`seed` is 1\.5; it must be a whole number"):
+        add_grain(frames, 1.0, seed=1.5)
+    with pytest.raises(ValueError, match="`first` is -1; it must be a whole number of at least 0"):
+        add_grain(frames, 1.0, first=-1)
+    assert add_grain(frames[:0], 1.0).shape == (0, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "found"),
+    [
+        (np.zeros((2, 8, 8, 3), np.float32), "is of the type ndarray"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), "is of torch.uint8"),
+        (torch.zeros(2, 8, 8, 3), r"is of shape \(2, 8, 8, 3\)"),
+        (torch.zeros(3, 8, 8), r"is of shape \(3, 8, 8\)"),
+        (torch.zeros(2, 4, 8, 8), r"is of shape \(2, 4, 8, 8\)"),
+        (torch.zeros(2, 3, 8, 8, device="meta"), "is on meta"),
+        (torch.full((2, 3, 8, 8), 255.0), r"is not in \[0, 1\]"),
+        (torch.full((2, 3, 8, 8), math.nan), r"is not in \[0, 1\]"),
+    ],
+)
+def test_frames_that_cannot_be(frames: Any, found: str) -> None:
+    wanted = r"must be a floating-point tensor \({}3, H, W\) in \[0, 1\] on the CPU"
+    for call in (measure_grain, lambda given: add_grain(given, 1.0)):
+        with pytest.raises(ValueError, match=f"`frames` {found}; it {wanted.format('F, ')}"):
+            call(frames)
+    if frames.ndim == 4:
+        with pytest.raises(ValueError, match=f"frame 1 of `frames` is .*; it {wanted.format('')}"):
+            measure_grain([torch.zeros(3, 8, 8), frames[0]])
+    with pytest.raises(ValueError, match="`frames` is 3; it must be an iterable of tensors"):
+        measure_grain(3)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from seeclear.wording import counted
+
 from . import evaluate_options as options
 from .options import Device, Dtype, Quiet, Verbose
 from .output import say
@@ -55,7 +57,8 @@ def evaluate(
         clips = result.report["clips"]
         if len(clips) > 1:
             say(f"{result.clips_table}\n")
-        say(f"{len(clips)} clips, {sum(clip['frames'] for clip in clips)} frames\n\n{result.table}")
+        frames = sum(clip["frames"] for clip in clips)
+        say(f"{counted(len(clips), 'clip')}, {counted(frames, 'frame')}\n\n{result.table}")
 
 
 def read_settings(parameters: Mapping[str, Any]) -> EvaluationSettings:

@@ -114,7 +114,7 @@ Grain = Annotated[
 ]
 Steps = Annotated[int | None, _option("--steps", help="Denoising steps; default: the model's.")]
 Sampler = Annotated[str | None, _option("--sampler", help="markov, resshift or ddim; default: the model's.")]
-Seed = Annotated[int, _option("--seed", help="Seed of the noise.", default=True)]
+Seed = Annotated[int, _option("--seed", help="Seed of the noise, and of --grain.", default=True)]
 Noise = Annotated[str, _option("--noise", help="How far a draw of noise reaches: video, clip or frame.", default=True)]
 Vocabulary = Annotated[
     list[str] | None,
@@ -169,8 +169,8 @@ Overwrite = Annotated[
     bool,
     _option(
         "--overwrite",
-        help="Replace an output that is there. Without this, one that was made from the same input with the same "
-        "settings is done, and any other is an error.",
+        help="Replace an output that is there, and a comparison. Without this, one that was made from the same input "
+        "with the same settings is done, and any other is an error.",
     ),
 ]
 Skip = Annotated[bool, _option("--skip", help="Leave an output that is there as it is, however it was made.")]

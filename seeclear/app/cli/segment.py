@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from seeclear.shipped import DEFAULT_MODEL
+from seeclear.wording import counted
 
 from . import options
 from .output import say
@@ -59,7 +60,7 @@ def segment(
         )
         if not quiet:
             say(
-                f"{result.path}: {result.frames} frames of {result.width}x{result.height} in {result.seconds:.1f} s, "
-                f"{result.objects} objects ({result.seconds / result.frames:.2f} s a frame, {result.device}, "
-                f"{str(result.dtype).removeprefix('torch.')})"
+                f"{result.path}: {counted(result.frames, 'frame')} of {result.width}x{result.height} in "
+                f"{result.seconds:.1f} s, {result.objects} objects ({result.seconds / result.frames:.2f} s a frame, "
+                f"{result.device}, {str(result.dtype).removeprefix('torch.')})"
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from seeclear.shipped import AUTOMATIC_MODEL
+from seeclear.wording import counted
 
 from . import options
 from .output import fail, leads, say
@@ -142,7 +143,8 @@ def _report(result: Forecast | UpscaleResult, context: typer.Context, speaks: bo
 def _describe(result: UpscaleResult) -> str:
     if result.status == "skipped":
         return f"{result.path_out}: skipped, {result.reason}"
-    text = f"{result.path_out}: {result.frames} frames of {result.width}x{result.height} in {result.seconds:.1f} s"
+    size = f"{result.width}x{result.height}"
+    text = f"{result.path_out}: {counted(result.frames, 'frame')} of {size} in {result.seconds:.1f} s"
     details = [str(result.device), str(result.dtype).removeprefix("torch.")]
     if result.restored_frames == result.frames:
         details.insert(0, f"{result.seconds / result.frames:.2f} s a frame")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from seeclear.app.paths import PathLike, local_path
+from seeclear.app.paths import PathLike, lies_within, local_path
 from seeclear.data.benchmark import find_clips
 from seeclear.metrics.crops import write_crops
 from seeclear.metrics.evaluation import ORIGINAL, Evaluator, figures_table
@@ -68,6 +68,8 @@ def evaluate(
         ValueError: a file, a folder or a setting is not usable; the message says which and why.
     """
     settings = replace(settings or EvaluationSettings(), **changes)
+    paths = [ground_truth] if isinstance(ground_truth, str | os.PathLike) else list(ground_truth)
+    _check_crops(settings, paths)
     for name, kind in (("json_path", "file"), ("crops", "folder")):
         if getattr(settings, name) is not None:
             check_writable(local_path(getattr(settings, name), name), kind)
@@ -75,7 +77,6 @@ def evaluate(
     dtype, _ = parse_dtype(settings.dtype, device)
     if device.type == "cpu":
         keep_freed_memory()
-    paths = [ground_truth] if isinstance(ground_truth, str | os.PathLike) else list(ground_truth)
     clips = ClipSet(find_clips([os.fspath(local_path(path, "ground_truth")) for path in paths]), settings)
     methods = [bicubic(settings.scale)] + [ready_frames(clips, folder) for folder in settings.predictions]
     weights, parameters = settings.perceptual_weights, settings.niqe_parameters
@@ -87,6 +88,8 @@ def evaluate(
         settings.stride,
         device,
     )
+    for clip in clips.stored:
+        evaluator.check_size(*clips.size(clip), repr(os.fspath(clip.path)))
     for model in settings.models or ([] if settings.predictions else [DEFAULT_MODEL]):
         methods += model_methods(model, settings, device, dtype, progress)
     names = [method.name for method in methods]
@@ -100,6 +103,18 @@ def evaluate(
     own_niqe = parameters is None
     table = figures_table(report["mean"], evaluator.protocol, report["mean_seconds_per_frame"], own_niqe)
     return Evaluation(report, table, clips_table(results, evaluator, own_niqe))
+
+
+def _check_crops(settings: EvaluationSettings, ground_truth: Sequence[PathLike]) -> None:
+    """ValueError if the pictures would lie among the clips, and so be taken for frames or for a clip the next time."""
+    if settings.crops is None:
+        return
+    crops, given = local_path(settings.crops, "crops"), [*ground_truth, *settings.predictions]
+    for folder in given if settings.low_res is None else [*given, settings.low_res]:
+        if lies_within(crops, Path(folder)):
+            raise ValueError(
+                f"`crops` is {str(crops)!r}; it must not be in {os.fspath(folder)!r}, where the clips are."
+            )
 
 
 def _measure(

@@ -102,12 +102,20 @@ def check_writable(path: Path, kind: str) -> None:
     folder = path if kind == "folder" else path.parent
     if kind == "file" and path.is_dir():
         raise ValueError(f"{os.fspath(path)!r} is a folder; the report needs a file name.")
+    if kind == "file" and path.exists() and not _is_replaceable(path):
+        raise ValueError(f"{os.fspath(path)!r} is there and is no report; give the report another name.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"{str(folder)!r} cannot be made as a folder: {error.strerror}.") from error
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{str(folder)!r} is a folder that cannot be written to.")
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether a file is empty, or may be an earlier report: a JSON object."""
+    with path.open("rb") as file:
+        return file.read(1) in (b"", b"{")
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:

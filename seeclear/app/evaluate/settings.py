@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seeclear.app.paths import PathLike
-from seeclear.metrics.evaluation import DEFAULT_METRICS
+from seeclear.metrics.evaluation import DEFAULT_METRICS, PERCEPTUAL
 from seeclear.shipped import SCALE
 
 DEGRADATIONS = ("BI", "BD", "real")
@@ -71,6 +71,23 @@ class EvaluationSettings:
                     raise ValueError(
                         f"`{name}` is for a low resolution that is made here; with `low_res` it has no meaning."
                     )
+        if self.crf is not None and not 0 <= self.crf <= 51:
+            raise ValueError(f"`crf` is {self.crf}; it must be from 0 to 51.")
+        if not -(2**63) <= self.seed < 2**64:
+            raise ValueError(f"`seed` is {self.seed}; it must have 64 bits at most.")
+        if self.predictions and not self.models:
+            for name, chosen in (("steps", self.steps), ("samplers", self.samplers)):
+                if chosen:
+                    raise ValueError(
+                        f"`{name}` is for models, but only `predictions` are measured: name `models` too."
+                    )
+        for name, given, users in (
+            ("perceptual_weights", self.perceptual_weights, PERCEPTUAL),
+            ("niqe_parameters", self.niqe_parameters, ("niqe",)),
+            ("stride", self.stride != 1, (*PERCEPTUAL, "niqe")),
+        ):
+            if given and not set(users) & set(self.metrics):
+                raise ValueError(f"`{name}` has no meaning without one of {', '.join(users)} in `metrics`.")
         if self.scale < 1:
             raise ValueError(f"`scale` must be at least 1, but is {self.scale}.")
         if self.frames is not None and self.frames < 1:

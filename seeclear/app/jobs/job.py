@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seeclear.app.models import ModelChoice, choose_model
+from seeclear.app.paths import lies_within
 from seeclear.files import remove, write_durably
 from seeclear.pipelines.streaming import FinishedFrames, StreamState
 from seeclear.runtime import give_back_memory, keep_freed_memory
@@ -24,6 +25,7 @@ from seeclear.video.grain import GrainMeter
 from seeclear.video.reader import VideoReader
 from seeclear.video.scenes import SceneDetector
 from seeclear.video.streams import check_output
+from seeclear.wording import counted
 
 from .comparison import check_comparison, comparison_manifest, write_comparison
 from .folder import JobFolder
@@ -114,7 +116,8 @@ class Job:
         """
         _check_distinct(self.path_in, self.path_out, self.compare)
         if self._handling.skip and is_there(self.path_out):
-            self._skip("it is there")
+            left = self.compare is not None and not self.compare.exists()
+            self._skip(f"it is there; the comparison {self.compare} is not made" if left else "it is there")
             return
         keeps = keeps_colors(self.path_out, self.path_in)
         part = self._settings.excerpt
@@ -273,8 +276,8 @@ class Job:
             elif meter is not None:
                 logger.info(f"{self.path_in}: grain of {survey.grain:.1f} grey levels.")
             logger.info(
-                f"{self.path_in}: {survey.num_frames} frames, scene cuts: {len(survey.scenes) - 1}, read in "
-                f"{time.perf_counter() - start:.1f} s."
+                f"{self.path_in}: {counted(survey.num_frames, 'frame')}, scene cuts: {len(survey.scenes) - 1}, read "
+                f"in {time.perf_counter() - start:.1f} s."
             )
             return survey
 
@@ -408,3 +411,8 @@ def _check_distinct(path_in: Path, path_out: Path, compare: Path | None) -> None
         raise ValueError(f"{path_out}: the output must be another file than the input.")
     if compare is not None and compare.resolve() in (path_in.resolve(), path_out.resolve()):
         raise ValueError(f"{compare}: the comparison must be another file than the input and the output.")
+    for path, what in ((path_out, "output"), (compare, "comparison")):
+        if path is not None and lies_within(path, path_in):
+            raise ValueError(f"{path}: the {what} must not be in the folder {path_in}, which is the input.")
+    if lies_within(path_in, path_out):
+        raise ValueError(f"{path_out}: the output must not be a folder that the input, {path_in}, is in.")

@@ -38,10 +38,12 @@ def list_videos(folder: Path, output: Path, images: bool | None = None) -> list[
         None where `folder` is no folder, or is one video: a folder of frames.
 
     Raises:
-        ValueError: there are images and videos, so that it is not clear which is meant; or there is neither; or
-            `output` is no folder, or the same one.
+        ValueError: `images` is given for a video; there are images and videos, so that it is not clear which is meant;
+            or there is neither; or `output` is no folder, or the same one.
     """
     if not folder.is_dir():
+        if images is not None and folder.is_file() and not _is_image(folder):
+            raise ValueError(f"{folder}: `images` is for folders of images, but this is one file.")
         return None
     entries = [entry for entry in _entries(folder) if entry.resolve() != output.resolve()]
     pictures = [entry for entry in entries if _is_image(entry)]

@@ -123,8 +123,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
             found += differences(old, new, "the version of " if name == "versions" else "")
         else:
             label = f"{prefix}{name}" if prefix else f"`{name}`"
-            found.append(f"{label} was {old} and is now {new}")
+            found.append(f"{label} was {_shown(old)} and is now {_shown(new)}")
     return found
+
+
+def _shown(value: Any) -> str:
+    """A setting in words; a manifest has None for what was not given."""
+    return (
+        "not given" if value is None else {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    )
 
 
 def _names(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from seeclear.video.excerpt import format_time
 from seeclear.video.grain import Grain
 from seeclear.video.properties import VideoProperties
 from seeclear.video.reader import VideoReader
+from seeclear.wording import counted
 
 from .loaded import LoadedModel
 from .settings import AUTOMATIC, DEFAULT_MEMORY, LARGE_FRAMES_TILE, UpscaleSettings, output_size, parse_memory
@@ -176,11 +177,12 @@ class Forecast:
     def describe(self) -> str:
         """One line for each of them."""
         tile = "the whole frame" if self.tile is None else f"{self.tile[0]}x{self.tile[1]} (height x width)"
+        length = counted(self.clip_length, "frame")
         rows = [
             ("output", self.path_out),
             ("size", "{}x{} -> {}x{}".format(*self.size_in, *self.size_out)),
             ("frames", self.frames if self.part is None else f"{self.frames} ({self.part})"),
-            ("clips", f"{self.clips} of {self.clip_length} frames, {self.clip_overlap} shared; scene cuts add some"),
+            ("clips", f"{self.clips} of {length}, {self.clip_overlap} shared; scene cuts add some"),
             ("tile", tile),
             ("memory", f"{self.memory / 1e9:.1f} GB at most, estimated"),
             ("time", f"{format_seconds(self.seconds)}, from {self.measured_clip:.1f} s measured for the first clip"),

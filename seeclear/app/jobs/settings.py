@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from seeclear.pipelines.settings import RestorationSettings
 from seeclear.shipped import AUTOMATIC_MODEL, SCALE
+from seeclear.values import as_written, is_number, number_within, shown, switch, whole_number
 from seeclear.video.codecs import EncodeSettings
 from seeclear.video.excerpt import Excerpt, Time
 
@@ -37,7 +39,7 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
     there; else what is None among them is chosen.
 
     Raises:
-        ValueError: a value is out of its range, or two do not go together.
+        ValueError: a value is of another kind or out of its range, or two do not go together.
     """
 
     model: str = AUTOMATIC_MODEL
@@ -77,20 +79,24 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scale is not None:
-            if self.width is not None or self.height is not None:
-                raise ValueError("give `scale`, or `width` and `height`, not both.")
-            if not (math.isfinite(self.scale) and 1 <= self.scale <= SCALE):
-                raise ValueError(f"`scale` must be from 1 to {SCALE}, but was {self.scale:g}.")
+        self._make_plain(_text, "model", "dtype", "noise", "sampler", "codec", "preset", "pix_fmt", "audio")
+        self._make_plain(number_within, "scale", low=1, high=SCALE)
+        self._make_plain(number_within, "grain", low=0, high=1)
+        self._make_plain(whole_number, "width", "height", "frames", least=1)
+        self._make_plain(whole_number, "crf")
+        self._make_plain(_rate, "fps")
+        self._make_plain(switch, "deinterlace", "exact_size")
+        if self.scale is not None and (self.width is not None or self.height is not None):
+            raise ValueError("give `scale`, or `width` and `height`, not both.")
         if self.memory not in (None, AUTOMATIC):
             if self.tile is not None:
                 raise ValueError("give `tile` or `memory`, not both: the tile is chosen from the memory.")
             parse_memory(self.memory)
-        if self.fps is not None and self.fps <= 0:
-            raise ValueError(f"`fps` must be above 0, but was {self.fps}.")
-        if not 0 <= self.grain <= 1:
-            raise ValueError(f"`grain` is {self.grain}; it must be from 0 to 1")
         _ = self.excerpt  # refuses what it cannot
+
+    def refuse_sampling(self, pipeline: str) -> None:
+        """As in [`RestorationSettings`]; where `grain` is added, `seed` decides that with every pipeline."""
+        RestorationSettings.refuse_sampling(replace(self, seed=0) if self.grain else self, pipeline)
 
     @property
     def excerpt(self) -> Excerpt:
@@ -160,6 +166,19 @@ def parse_fps(text: str) -> Fraction:
         return Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
         raise ValueError(f"`fps` must be a number such as 25 or 30000/1001, but was {text!r}.") from error
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` is {shown(value)}; it must be text")
+    return value
+
+
+def _rate(name: str, value: Any) -> Fraction:
+    """Frames per second, exactly as they are written."""
+    if not (is_number(value) and 0 < value < math.inf):
+        raise ValueError(f"`{name}` is {shown(value)}; it must be a number above 0")
+    return as_written(value)
 
 
 def _round(value: float) -> int:

@@ -33,6 +33,10 @@ def test_errors_are_one_line_and_leave_nothing(
     (tmp_path / "nothing").mkdir()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("keep")
+    stills = tmp_path / "all" / "stills"
+    stills.mkdir(parents=True)
+    for name in ("0.png", "1.png"):
+        Image.new("RGB", (32, 24)).save(stills / name)
     before = sorted(str(path) for path in tmp_path.rglob("*"))
     out = tmp_path / "out.mp4"
     for arguments, message in [
@@ -43,6 +47,10 @@ def test_errors_are_one_line_and_leave_nothing(
         ((tmp_path / "nothing", out), "nothing: the folder has no images"),
         ((video, video), "in.mp4: the output must be another file than the input"),
         ((video, tmp_path / "." / "in.mp4"), "another file than the input"),
+        ((stills, stills / "out.mp4"), "out.mp4: the output must not be in the folder"),
+        ((stills, stills / "0.png", "--overwrite"), "0.png: the output must not be in the folder"),
+        ((stills, out, "--compare", stills / "1.png", "--overwrite"), "1.png: the comparison must not be"),
+        ((stills, tmp_path / "all", "--overwrite"), "all: the output must not be a folder that the input"),
         ((video, tmp_path / "text.mp4" / "out.mp4"), "out.mp4: cannot be written"),
         ((video, tmp_path / "out.xyz"), "out.xyz: the ending of an output must be one of .mp4"),
         ((video, tmp_path / "out.jpg"), "out.jpg: an image holds one frame"),
@@ -61,7 +69,7 @@ def test_errors_are_one_line_and_leave_nothing(
         ((video, out, "--compare", tmp_path / "text.mp4" / "side.png"), "side.png: cannot be written"),
         ((video, out, "--compare", out), "the comparison must be another file"),
         ((video, out, "--compare", tmp_path / "cut.mkv"), "cut.mkv: is there already"),
-        ((video, out, "--scale", 0.5), "error: --scale must be from 1 to 4, but was 0.5"),
+        ((video, out, "--scale", 0.5), "error: --scale is 0.5; it must be a number from 1 to 4"),
         ((video, out, "--scale", 2, "--width", 64), "error: give --scale, or --width and --height"),
         ((video, out, "--height", 100), "error: --height must be from 24 to 96 for an input of 32x24, but was 100"),
         ((video, out, "--tile", "big"), "error: --tile must be a number of pixels"),
@@ -77,7 +85,7 @@ def test_errors_are_one_line_and_leave_nothing(
         ((video, out, "--preset", "warp"), "error: --preset for h264 must be one of"),
         ((video, out, "--pix-fmt", "purple"), "error: --pix-fmt for h264 must be one of"),
         ((video, out, "--fps", "fast"), "error: --fps must be a number such as 25 or 30000/1001, but was 'fast'"),
-        ((video, out, "--fps", "0"), "error: --fps must be above 0"),
+        ((video, out, "--fps", "0"), "error: --fps is 0; it must be a number above 0"),
         ((tmp_path, out), "must be a folder, because"),
     ]:
         said = fails("upscale", *arguments)

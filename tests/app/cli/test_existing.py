@@ -63,13 +63,16 @@ def test_what_was_made_otherwise_is_refused(
     assert run("upscale", video, out, "--overwrite")[0] == 0
     made = out.read_bytes()
     said = fails("upscale", video, out, "--steps", 2)
-    assert said.endswith(f"is there already, and --steps was None and is now 2. {remedy}")
+    assert said.endswith(f"is there already, and --steps was not given and is now 2. {remedy}")
     stand_in.write_video(video, stand_in.moving_gradients(5))
     assert "the input is another one" in fails("upscale", video, out)
     stand_in.write_video(video)
     out.write_bytes(made + b"more")
     assert "it was changed since it was made" in fails("upscale", video, out)
     assert run("upscale", video, out, "--skip") == (0, f"{out}: skipped, it is there\n", "")
+    side = tmp_path / "side.png"
+    said = run("upscale", video, out, "--skip", "--compare", side)[1]
+    assert said == f"{out}: skipped, it is there; the comparison {side} is not made\n" and not side.exists()
     assert run("upscale", video, out, "--overwrite")[0] == 0 and out.read_bytes() == made
 
 

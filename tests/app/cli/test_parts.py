@@ -116,7 +116,7 @@ def test_errors_name_what_was_typed(
             "--duration must be seconds or [HH:]MM:SS, such as 90 or 1:30.5, but was ",
         ),
         (long_video, ("--duration", 0), "--duration must be above 0, but was 0"),
-        (long_video, ("--frames", 0), "--frames must be at least 1, but was 0"),
+        (long_video, ("--frames", 0), "--frames is 0; it must be a whole number of at least 1"),
         (
             long_video,
             ("--duration", "0:01", "--frames", 3),
@@ -125,8 +125,10 @@ def test_errors_name_what_was_typed(
         (
             folder,
             ("--start", 1),
-            "frames: --start and --duration are for videos, but this is of images, which have no",
+            "frames: --start is for videos, but this is of images, which have no",
         ),
+        (folder, ("--deinterlace",), "frames: --deinterlace is for videos, but this is of images"),
+        (long_video, ("--images",), "--images is for folders of images, but this is one file"),
     ]:
         assert message in fails("upscale", path, tmp_path / "out.mp4", *arguments)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -162,8 +164,10 @@ def test_parts_are_told_apart(
     assert "--start was 0.5 s and is now 0.25 s" in fails("upscale", long_video, out, "--start", "0.25", "--frames", 2)
     assert "--frames was 2 and is now 3" in fails("upscale", long_video, out, "--start", "0.5", "--frames", 3)
     message = fails("upscale", long_video, out, "--duration", "0.1")
-    assert "--duration was None and is now 0.1 s; --frames was 2 and is now None; --start was 0.5 s" in message
-    assert "--deinterlace was None and is now True" in fails("upscale", long_video, out, "--deinterlace")
+    assert (
+        "--duration was not given and is now 0.1 s; --frames was 2 and is now not given; --start was 0.5 s" in message
+    )
+    assert "--deinterlace was not given and is now on" in fails("upscale", long_video, out, "--deinterlace")
 
 
 def test_outputs_from_before_there_were_parts_are_known(plain_pipe: Any, video: Path, tmp_path: Path) -> None:

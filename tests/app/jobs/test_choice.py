@@ -208,7 +208,7 @@ def test_detail_where_a_model_without_a_prior_was_chosen(video: Path, tmp_path: 
     assert "Models with a prior take other values, such as seeclear-star-tiny and seeclear-real-tiny. " in said
     assert f"{video}: the model is seeclear-tiny, as {CLEAN}" in said and said.endswith("--model names another.\n")
     said = fails("upscale", video, tmp_path / "out.mp4", "--detail", 1.5)
-    assert said == "seeclear: error: --detail is 1.5; it must be from 0 to 1\n"
+    assert said == "seeclear: error: --detail is 1.5; it must be a number from 0 to 1\n"
 
 
 # What is written down
@@ -239,11 +239,11 @@ def test_records_without_newer_settings_are_still_those_of_the_defaults(
     assert record["manifest"]["settings"].pop("detail") is None and record["manifest"].pop("model")
     record_path(out).write_text(json.dumps(record), encoding="utf-8")
     assert upscale_video(coarse, out).status == upscale_video(coarse, out, detail=1).status == "skipped"
-    with pytest.raises(ValueError, match="`detail` was None and is now 0.5"):
+    with pytest.raises(ValueError, match="`detail` was not given and is now 0.5"):
         upscale_video(coarse, out, detail=0.5)
     assert upscale_video(coarse, out, detail=0.5, overwrite=True).status == "done"
     assert record_of(out)["manifest"]["settings"]["detail"] == 0.5 == pipes[REAL_MODEL].calls[-1]["detail"]
-    with pytest.raises(ValueError, match="`detail` was 0.5 and is now None"):
+    with pytest.raises(ValueError, match="`detail` was 0.5 and is now not given"):
         upscale_video(coarse, out)
 
 

@@ -191,11 +191,12 @@ def test_records_have_it_and_those_without_are_of_none(plain_pipe: Any, grainy: 
     assert record["manifest"]["settings"].pop("grain") is None
     record_path(out).write_text(json.dumps(record), encoding="utf-8")
     assert upscale_video(grainy, out).status == upscale_video(grainy, out, grain=0).status == "skipped"
-    with pytest.raises(ValueError, match=r"`grain` was None and is now 0\.5"):
+    with pytest.raises(ValueError, match=r"`grain` was not given and is now 0\.5"):
         upscale_video(grainy, out, grain=0.5)
     assert upscale_video(grainy, out, grain=0.5, overwrite=True).status == "done"
-    assert upscale_video(grainy, out, grain=0.5).status == "skipped"
-    with pytest.raises(ValueError, match=r"`grain` was 0\.5 and is now None"):
+    for half in (0.5, np.float32(0.5)):
+        assert upscale_video(grainy, out, grain=half).status == "skipped"
+    with pytest.raises(ValueError, match=r"`grain` was 0\.5 and is now not given"):
         upscale_video(grainy, out)
 
 
@@ -205,7 +206,7 @@ def test_records_have_it_and_those_without_are_of_none(plain_pipe: Any, grainy: 
 @pytest.mark.parametrize("grain", [-0.1, 1.5, math.nan, math.inf])
 def test_out_of_range(pipe: Any, grainy: Path, tmp_path: Path, fails: Callable[..., str], grain: float) -> None:
     for call in (upscale_video, upscale_folder):
-        with pytest.raises(ValueError, match=f"`grain` is {grain}; it must be from 0 to 1"):
+        with pytest.raises(ValueError, match=f"`grain` is {grain}; it must be a number from 0 to 1"):
             call(grainy, tmp_path / "out.mp4", grain=grain)
     said = fails("upscale", grainy, tmp_path / "out.mp4", f"--grain={grain}")
-    assert said == f"seeclear: error: --grain is {grain}; it must be from 0 to 1\n"
+    assert said == f"seeclear: error: --grain is {grain}; it must be a number from 0 to 1\n"

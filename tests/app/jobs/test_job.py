@@ -159,9 +159,9 @@ def interrupted(pipe: Any, video: Path, tmp_path: Path) -> Path:
     [
         ({"seed": 3}, "`seed` was 0 and is now 3"),
         ({"scale": 2}, "`height` was 96 and is now 48; `width` was 128 and is now 64"),
-        ({"clip_overlap": 2}, "`clip_overlap` was None and is now 2"),
-        ({"crf": 20}, "`crf` was None and is now 20"),
-        ({"scene_detection": False}, "`scene_detection` was True and is now False"),
+        ({"clip_overlap": 2}, "`clip_overlap` was not given and is now 2"),
+        ({"crf": 20}, "`crf` was not given and is now 20"),
+        ({"scene_detection": False}, "`scene_detection` was on and is now off"),
     ],
 )
 def test_other_settings(interrupted: Path, video: Path, change: dict[str, Any], reason: str) -> None:

@@ -1,9 +1,13 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
 """Sizes of the output, and settings as they are typed."""
 
+import math
+import re
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,19 +78,66 @@ def test_scale_beyond_the_model() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"scale": 0.5}, "`scale` must be from 1 to 4, but was 0.5"),
-        ({"scale": 4.5}, "but was 4.5"),
-        ({"scale": float("nan")}, "but was nan"),
+        ({"scale": 0.5}, "`scale` is 0.5; it must be a number from 1 to 4"),
+        ({"scale": 4.5}, "`scale` is 4.5"),
+        ({"scale": float("nan")}, "`scale` is nan"),
         ({"scale": 2, "width": 100}, "give `scale`, or `width` and `height`, not both"),
         ({"tile": 64, "memory": "4GB"}, "give `tile` or `memory`, not both"),
         ({"memory": "much"}, "`memory` must be a size such as 4GB or 500MB, but was 'much'"),
-        ({"fps": Fraction(-1, 2)}, "`fps` must be above 0, but was -1/2"),
-        ({"tile": 0}, "`tile` is 0; it must be at least 1"),
+        ({"fps": Fraction(-1, 2)}, "`fps` is -1/2; it must be a number above 0"),
+        ({"tile": 0}, "`tile` is 0; it must be a whole number of at least 1, or a height and a width"),
     ],
 )
 def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         UpscaleSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "wanted"),
+    [
+        (("detail", "grain"), ("0.5", None, True, [1], np.array(0.5), np.True_, math.nan, 2), "a number from 0 to 1"),
+        (("scale",), ("2", True, math.inf), "a number from 1 to 4"),
+        (("fps",), ("25", True, math.nan, math.inf), "a number above 0"),
+        (("frames", "width", "height", "clip_length"), ("3", 2.5, math.nan, True, 0), "a whole number of at least 1"),
+        (("clip_overlap", "tile_overlap"), ("1", 0.5, True, -1), "a whole number of at least 0"),
+        (("seed",), ("1", 1.5, True, None), "a whole number"),
+        (("num_inference_steps", "crf"), ("1", 1.5, True), "a whole number"),
+        (
+            ("tile",),
+            ("64", 1.5, True, (64,), (64, 0), (64, 1.5), [64, 64]),
+            "a whole number of at least 1, or a height",
+        ),
+        (("deinterlace", "exact_size", "scene_detection"), ("no", 1, None), "True or False"),
+        (("model", "dtype", "noise", "audio"), (3, None), "text"),
+        (("sampler", "codec", "preset", "pix_fmt"), (3, ["h264"]), "text"),
+    ],
+)
+def test_values_of_another_kind(names: tuple[str, ...], values: tuple[Any, ...], wanted: str) -> None:
+    for name in names:
+        for value in values:
+            said = value if isinstance(value, int | float) else repr(value)
+            with pytest.raises(ValueError, match=re.escape(f"`{name}` is {said}; it must be {wanted}")):
+                UpscaleSettings(**{name: value})
+            if name in RestorationSettings.__dataclass_fields__ and wanted != "text":
+                with pytest.raises(ValueError, match=f"`{name}` is"):
+                    RestorationSettings(**{name: value})
+
+
+def test_numbers_of_numpy_are_those_of_python() -> None:
+    """float32 stands for the number that it shows, so that a job of 0.3 goes on with it."""
+    numbers = {"detail": 0.3, "grain": 0.5, "scale": 2.1, "fps": 29.97, "start": 0.1, "seed": 3, "frames": 2}
+    numbers |= {"clip_length": 5, "clip_overlap": 1, "tile_overlap": 0, "num_inference_steps": 4, "crf": 20}
+    changes = {
+        name: np.float32(value) if isinstance(value, float) else np.int64(value) for name, value in numbers.items()
+    }
+    made = UpscaleSettings(**changes, tile=(np.int64(8), np.int32(9)), deinterlace=np.True_, memory=None)
+    expected = UpscaleSettings(**numbers, tile=(8, 9), deinterlace=True, memory=None)
+    assert made == expected and made.excerpt == expected.excerpt and made.fps == Fraction(2997, 100)
+    for field in fields(made):
+        if field.name != "start":
+            assert type(getattr(made, field.name)) is type(getattr(expected, field.name))
+    assert all(type(side) is int for side in made.tile)
 
 
 @pytest.mark.parametrize(
@@ -134,3 +185,11 @@ def test_settings_are_those_of_restoring_and_of_encoding() -> None:
     """So that they are handed on whole to pipelines and encoders."""
     settings = UpscaleSettings(num_inference_steps=2, crf=20)
     assert isinstance(settings, RestorationSettings) and isinstance(settings, EncodeSettings)
+
+
+def test_the_seed_of_grain_may_be_given_to_what_does_not_sample() -> None:
+    UpscaleSettings(grain=0.5, seed=3).refuse_sampling("SemanticLensPipeline")
+    with pytest.raises(ValueError, match="`seed` is 3; a SemanticLensPipeline does not sample"):
+        UpscaleSettings(seed=3).refuse_sampling("SemanticLensPipeline")
+    with pytest.raises(ValueError, match="`noise` is 'clip'; a SemanticLensPipeline does not sample"):
+        UpscaleSettings(grain=0.5, noise="clip").refuse_sampling("SemanticLensPipeline")
