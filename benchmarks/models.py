@@ -41,6 +41,7 @@ SHIPPED = [
     "seeclear-star-tiny",
     "seeclear-star",
     "seeclear-real-tiny",
+    "seeclear-real",
 ]
 PROTOCOL = "y"
 WIDTH = 64

@@ -19,6 +19,7 @@ KNOWN = Path(__file__).parent.parent / "docs" / "figures" / "frame_hashes.json"
         "seeclear-star-tiny steps",
         "seeclear-star whole",
         "seeclear-real-tiny whole",
+        "seeclear-real tiles",
         "semantic-lens-tiny tiles",
     ],
     ids=lambda name: name,

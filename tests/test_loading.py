@@ -88,7 +88,7 @@ def test_a_hub_id_without_a_network_fails_at_once(load: object, monkeypatch: pyt
 def test_names_that_are_nothing() -> None:
     for name in ("no-such-model", "a/b/c", "https://example.org/model"):
         with pytest.raises(
-            ValueError, match=rf"{name}.*one of \['seeclear-real-tiny', 'seeclear-star', 'seeclear-star-tiny'"
+            ValueError, match=rf"{name}.*one of \['seeclear-real', 'seeclear-real-tiny', 'seeclear-star'"
         ):
             SeeClearPipeline.from_pretrained(name)
     assert set(shipped_models()) >= {"seeclear-tiny", "seeclear-star-tiny", "semantic-lens-tiny"}

@@ -31,9 +31,14 @@ NAMES = (
     "seeclear-star-tiny",
     "seeclear-star",
     "seeclear-real-tiny",
+    "seeclear-real",
 )
-WITH_PRIOR = {"seeclear-star-tiny", "seeclear-star", "seeclear-real-tiny"}
-REAL_FIGURES = [f"seeclear-real-tiny-{low_res}" for low_res in ("crf18", "crf23", "crf28", "real")]
+WITH_PRIOR = {"seeclear-star-tiny", "seeclear-star", "seeclear-real-tiny", "seeclear-real"}
+REAL_FIGURES = [
+    f"{name}-{low_res}"
+    for name in ("seeclear-real-tiny", "seeclear-real")
+    for low_res in ("crf18", "crf23", "crf28", "real")
+]
 LARGEST_FILE = 16 * 2**20
 
 
@@ -51,6 +56,7 @@ def shelf(
     without_semantics = dict.fromkeys(("image", "gps", "isee"), False)
     plain = randomize(SemanticLens(**small_lens_config | without_semantics)).eval()
     cleaning = randomize(SemanticLens(**small_lens_config, cleaning_blocks=1)).eval()
+    plain_cleaning = randomize(SemanticLens(**small_lens_config | without_semantics, cleaning_blocks=1)).eval()
     distiller = small_components["semantic_distiller"]
     pipelines = {
         "semantic-lens-tiny": SemanticLensPipeline(lens, distiller, clip_length=3),
@@ -59,6 +65,7 @@ def shelf(
         "seeclear-star-tiny": SeeClearPipeline(**small_components, prior=lens, clip_length=2),
         "seeclear-star": SeeClearPipeline(**small_components, prior=plain, clip_length=2),
         "seeclear-real-tiny": SeeClearPipeline(**small_components, prior=cleaning, clip_length=2),
+        "seeclear-real": SeeClearPipeline(**small_components, prior=plain_cleaning, clip_length=2),
     }
     for name in NAMES:
         pipelines[name].save_pretrained(folder / name)

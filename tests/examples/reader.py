@@ -131,7 +131,12 @@ def write_models(folder: Path, presets: dict[str, Any], segmenter: dict[str, Any
     SemanticLensPipeline(lens, second, 3, 1).save_pretrained(shelf / "semantic-lens-tiny")
     SemanticLensPipeline(plain, None, 3, 1).save_pretrained(shelf / "semantic-lens")
     SeeClearPipeline(condenser, first, scheduler, clip_length=2).save_pretrained(shelf / "seeclear-tiny")
-    for name, prior in {"seeclear-star-tiny": lens, "seeclear-real-tiny": lens, "seeclear-star": plain}.items():
+    for name, prior in {
+        "seeclear-star-tiny": lens,
+        "seeclear-real-tiny": lens,
+        "seeclear-star": plain,
+        "seeclear-real": plain,
+    }.items():
         star = SeeClearPipeline(condenser, second, scheduler, prior=prior, clip_length=2)
         star.save_pretrained(shelf / name)
     first.save_pretrained(folder / "distiller")

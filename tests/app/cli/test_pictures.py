@@ -67,7 +67,7 @@ def test_pictures_are_not_blended_with_each_other(plain_pipe: Any, tmp_path: Pat
         Image.fromarray(smooth(8, 8) // (1 + index)).save(folder / f"{index}.png")
     assert run("upscale", folder, tmp_path / "frames")[1].startswith(f"{tmp_path / 'frames'}: 3 frames of 32x32")
     code, said, err = run("upscale", folder, tmp_path / "pictures", "--images")
-    assert (code, err) == (0, "") and said.count(": 1 frames of 32x32") == 3
+    assert (code, err) == (0, "") and said.count(": 1 frame of 32x32") == 3
     assert sorted(os.listdir(tmp_path / "pictures")) == [".seeclear", "0.png", "1.png", "2.png"]
 
 

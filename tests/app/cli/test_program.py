@@ -146,6 +146,7 @@ def test_models(run: Command) -> None:
         "seeclear-tiny",
         "seeclear-star-tiny",
         "seeclear-star",
+        "seeclear-real",
         "seeclear-real-tiny",
         "semantic-lens-tiny",
         "semantic-lens",
