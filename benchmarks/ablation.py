@@ -185,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "sha256": {path.relative_to(folder).as_posix(): file_hash(path) for path in files},
             "versions": {"seeclear": seeclear.__version__, "torch": torch.__version__},
             "settings": {
-                "clips": [Path(clip.name).stem for clip in clips.stored],
+                "clips": [clip.name for clip in clips.stored],
                 "frames": args.frames,
                 "steps": args.steps or pipe.config.default_num_inference_steps,
                 "seed": args.seed,

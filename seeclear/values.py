@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any, TypeGuard
@@ -39,6 +40,21 @@ def number_within(name: str, value: Any, low: float, high: float) -> float:
     if not (is_number(value) and low <= value <= high):
         raise ValueError(f"`{name}` is {shown(value)}; it must be a number from {low:g} to {high:g}")
     return float(as_written(value))
+
+
+def positive_number(name: str, value: Any) -> Fraction:
+    """The number, of any kind, exactly as it is written.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+
+    Raises:
+        ValueError: it is no number, not above 0, or not finite.
+    """
+    if not (is_number(value) and 0 < value < math.inf):
+        raise ValueError(f"`{name}` is {shown(value)}; it must be a number above 0")
+    return as_written(value)
 
 
 def whole_number(name: str, value: Any, least: int | None = None) -> int:

@@ -35,6 +35,9 @@ from .steps import (
 )
 from .video_compression import H264Compression, VideoCompression
 
+COMPRESSED_PROBABILITY = 0.4
+"""The share of clips that are H.264 videos, where none is given."""
+
 
 class CompressedDegradation:
     """MATLAB's bicubic, as BI, and of a share of the clips then an H.264 video: what small videos are in use.
@@ -48,7 +51,7 @@ class CompressedDegradation:
     def __init__(
         self,
         scale: int = SCALE,
-        probability: float = 0.4,
+        probability: float = COMPRESSED_PROBABILITY,
         crf: Range = (12.0, 30.0),
         keyframe_interval: tuple[int, int] = (4, 250),
     ) -> None:

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..resize import imresize, to_uint8
 from .fidelity import psnr, ssim
-from .niqe import BLOCK, PHOTOGRAPHS_FILE, load_niqe_parameters, niqe
-from .perceptual import Comparison, file_hash, perceptual_metric
+from .niqe import BLOCK, PHOTOGRAPHS_FILE, is_large_enough, load_niqe_parameters, niqe
+from .perceptual import Comparison, PerceptualName, file_hash, perceptual_metric
 from .protocols import EvaluationProtocol, get_protocol
 from .temporal import FLOW, frame_difference_error, warping_errors
 
@@ -50,7 +50,7 @@ METRICS = {
 """All metrics by name. Larger is better for the first two, smaller for the others."""
 
 DEFAULT_METRICS = ("psnr", "ssim", "frame-difference", "color-shift")
-PERCEPTUAL = ("lpips-vgg", "lpips-alex", "dists")
+PERCEPTUAL: tuple[PerceptualName, ...] = get_args(PerceptualName)
 """What takes the weights of networks."""
 OF_THE_ORIGINAL = ("niqe", "warping")
 """What the original has a figure of its own for."""
@@ -120,7 +120,7 @@ class Evaluator:
         self.comparisons: dict[str, Comparison] = {}
         for name in self.metrics:
             if name in PERCEPTUAL:
-                comparison, source = perceptual_metric(name, perceptual_weights, device)  # type: ignore[arg-type]
+                comparison, source = perceptual_metric(name, perceptual_weights, device)
                 self.comparisons[name], self.sources[name] = comparison, source
         if "niqe" in self.metrics:
             file = PHOTOGRAPHS_FILE if niqe_parameters is None else Path(niqe_parameters)
@@ -136,7 +136,7 @@ class Evaluator:
         Raises:
             ValueError: they are; the message has `name` for them.
         """
-        if "niqe" in self.metrics and (height // BLOCK) * (width // BLOCK) < 2:
+        if "niqe" in self.metrics and not is_large_enough(height, width):
             raise ValueError(
                 f"{name} is {width}x{height}, too small for niqe in `metrics`, which needs two blocks of "
                 f"{BLOCK}x{BLOCK} pixels."

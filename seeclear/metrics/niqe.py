@@ -133,6 +133,11 @@ def _split(image: Tensor, side: int) -> Tensor:
     return image.view(height // side, side, width // side, side).transpose(1, 2).reshape(-1, side, side)
 
 
+def is_large_enough(height: int, width: int) -> bool:
+    """Whether an image has the two whole blocks that a covariance takes at least."""
+    return (height // BLOCK) * (width // BLOCK) >= 2
+
+
 def niqe_features(image: Tensor) -> tuple[Tensor, Tensor]:
     """The features (N, 36) of the whole blocks of an image (3, H, W), uint8, and the blocks' sharpness (N,).
 
@@ -142,7 +147,7 @@ def niqe_features(image: Tensor) -> tuple[Tensor, Tensor]:
     if image.dtype != torch.uint8 or image.dim() != 3 or image.shape[0] != 3:
         raise ValueError(f"`image` must be uint8 (3, H, W), but is {image.dtype} {tuple(image.shape)}.")
     rows, columns = (n // BLOCK for n in image.shape[1:])
-    if rows * columns < 2:
+    if not is_large_enough(*image.shape[1:]):
         raise ValueError(
             f"NIQE needs at least two blocks of {BLOCK} x {BLOCK} pixels, but the image is {tuple(image.shape[1:])}."
         )

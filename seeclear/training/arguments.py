@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seeclear.data.realworld import COMPRESSED_PROBABILITY
 from seeclear.shipped import SCALE
 from seeclear.training.frame_losses import add_loss_arguments, check_loss_arguments
 from seeclear.training.mixture import DEGRADATIONS
 from seeclear.training.model import DISTILLER_TRAININGS, PART_STAGES, STAGES, TWO_CLIP_STAGES
 from seeclear.training.muon import OPTIMIZERS
 from seeclear.training.sampling import TIMESTEP_SAMPLINGS
-
-COMPRESSED_PROBABILITY = 0.4
-"""The share of H.264 videos among the clips of `--degradation compressed`."""
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seeclear.values import as_written, is_number, number_within, shown, whole_number
+from seeclear.values import number_within, positive_number, shown, whole_number
 from seeclear.video.artefacts import fresh_noise_level, grey_levels, noise_level
 from seeclear.video.scenes import LUMA
 
@@ -81,11 +81,13 @@ def measure_grain(frames: Iterable[Tensor]) -> float:
     """
     if not isinstance(frames, Iterable):
         raise ValueError(f"`frames` is {shown(frames)}; it must be an iterable of tensors (3, H, W)")
-    if isinstance(frames, Tensor | np.ndarray):
+    at_once = isinstance(frames, Tensor | np.ndarray)
+    if at_once:
         _check_frames(frames, "`frames`", "(F, 3, H, W)")
     meter = GrainMeter()
     for index, frame in enumerate(frames):
-        _check_frames(frame, f"frame {index} of `frames`", "(3, H, W)")
+        if not at_once:
+            _check_frames(frame, f"frame {index} of `frames`", "(3, H, W)")
         meter.add(frame.detach().float())
     return meter.strength()
 
@@ -170,11 +172,10 @@ def add_grain(frames: Tensor, strength: float, scale: float = 4.0, seed: int = 0
     """
     _check_frames(frames, "`frames`", "(F, 3, H, W)")
     strength = number_within("strength", strength, 0, 255)
-    if not (is_number(scale) and 0 < scale < math.inf):
-        raise ValueError(f"`scale` is {shown(scale)}; it must be a number above 0")
+    scale = float(positive_number("scale", scale))
     seed, first = whole_number("seed", seed), whole_number("first", first, 0)
     if not strength or not len(frames):
         return frames
-    grain = Grain(strength, float(as_written(scale)), seed)
+    grain = Grain(strength, scale, seed)
     grainy = [frame + grain.of_frame(frame.float(), first + index) for index, frame in enumerate(frames)]
     return torch.stack(grainy).clamp_(0, 1).to(frames.dtype)

@@ -81,8 +81,7 @@ class VideoReader:
         self.names = None
         self._source: ImageSequence | VideoFile
         if self.path.is_dir() or is_image(self.path):
-            timed = {"start": bool(excerpt.start), "duration": excerpt.duration is not None}
-            given = [f"`{name}`" for name, is_given in timed.items() if is_given]
+            given = [f"`{name}`" for name in ("start", "duration") if getattr(excerpt, name)]
             if given:
                 raise ValueError(
                     f"{self.path}: {' and '.join(given)} {'is' if len(given) == 1 else 'are'} for videos, but this is "

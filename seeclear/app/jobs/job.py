@@ -116,7 +116,7 @@ class Job:
         """
         _check_distinct(self.path_in, self.path_out, self.compare)
         if self._handling.skip and is_there(self.path_out):
-            left = self.compare is not None and not self.compare.exists()
+            left = self.compare is not None and not is_there(self.compare)
             self._skip(f"it is there; the comparison {self.compare} is not made" if left else "it is there")
             return
         keeps = keeps_colors(self.path_out, self.path_in)

@@ -129,9 +129,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str =
 
 def _shown(value: Any) -> str:
     """A setting in words; a manifest has None for what was not given."""
-    return (
-        "not given" if value is None else {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
-    )
+    if value is None:
+        return "not given"
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)
 
 
 def _names(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from seeclear.pipelines.settings import RestorationSettings
 from seeclear.shipped import AUTOMATIC_MODEL, SCALE
-from seeclear.values import as_written, is_number, number_within, shown, switch, whole_number
+from seeclear.values import number_within, positive_number, shown, switch, whole_number
 from seeclear.video.codecs import EncodeSettings
 from seeclear.video.excerpt import Excerpt, Time
 
@@ -84,7 +84,7 @@ class UpscaleSettings(RestorationSettings, EncodeSettings):
         self._make_plain(number_within, "grain", low=0, high=1)
         self._make_plain(whole_number, "width", "height", "frames", least=1)
         self._make_plain(whole_number, "crf")
-        self._make_plain(_rate, "fps")
+        self._make_plain(positive_number, "fps")
         self._make_plain(switch, "deinterlace", "exact_size")
         if self.scale is not None and (self.width is not None or self.height is not None):
             raise ValueError("give `scale`, or `width` and `height`, not both.")
@@ -172,13 +172,6 @@ def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"`{name}` is {shown(value)}; it must be text")
     return value
-
-
-def _rate(name: str, value: Any) -> Fraction:
-    """Frames per second, exactly as they are written."""
-    if not (is_number(value) and 0 < value < math.inf):
-        raise ValueError(f"`{name}` is {shown(value)}; it must be a number above 0")
-    return as_written(value)
 
 
 def _round(value: float) -> int:
