@@ -33,8 +33,16 @@ from seeclear.app.models import parameter_counts
 from seeclear.metrics.evaluation import BICUBIC, aligned_table, bicubic_frames, figures_table
 from seeclear.metrics.protocols import get_protocol
 from seeclear.runtime import choose_device, keep_freed_memory, parse_dtype
-from seeclear.shipped import shipped_models
 
+SHIPPED = [
+    "semantic-lens-tiny",
+    "semantic-lens",
+    "seeclear-tiny",
+    "seeclear-star-tiny",
+    "seeclear-star",
+    "seeclear-real-tiny",
+    "seeclear-real",
+]
 PROTOCOL = "y"
 WIDTH = 64
 """Channels of BasicVSR."""
@@ -153,7 +161,7 @@ def main() -> None:
     """Measures, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", help="originals: folders of clips, folders of frames, or videos")
-    parser.add_argument("--models", nargs="+", default=shipped_models(), help="shipped names, folders or Hub ids")
+    parser.add_argument("--models", nargs="+", default=SHIPPED, help="shipped names, folders or Hub ids")
     parser.add_argument("--perceptual_weights", type=Path, help="the weights of LPIPS and DISTS; left out without")
     parser.add_argument("--frames", type=int, help="measure the first so many frames of each clip")
     parser.add_argument("--stride", type=int, default=1, help="LPIPS and DISTS of every so many frames")
