@@ -23,6 +23,7 @@ from seeclear import (
     SemanticLensPipeline,
 )
 from seeclear.models.presets import PRESETS
+from seeclear.pipelines.prior import check_prior
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import parse_arguments, read_configuration
 from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
@@ -87,14 +88,33 @@ def check_fit(args: argparse.Namespace, condenser: PixelCondenser, distiller: Se
         raise ValueError(f"`resolution` is {args.resolution}; it must be a multiple of {multiple} for this condenser")
 
 
+def find_prior(args: argparse.Namespace, pipeline: SeeClearPipeline) -> None:
+    """Gives the pipeline the prior that was named, and refuses one that does not go with the condenser, or what would
+    give a condenser that looks at the prior's features y without them.
+    """
+    if args.prior is not None:
+        set_prior(pipeline, args.prior)
+    check_prior(pipeline.prior, pipeline.pixel_condenser, pipeline.semantic_distiller)
+    if pipeline.pixel_condenser.config.prior_feature_channels is None:
+        return
+    if args.prior_dir is not None:
+        raise ValueError(
+            "`prior_dir` was given; it keeps frames, and this condenser looks at the features of its prior, too"
+        )
+    if args.prior_probability < 1:
+        raise ValueError(
+            f"`prior_probability` is {args.prior_probability}; it must be 1 for this condenser, which looks at the "
+            "features of its prior"
+        )
+
+
 class Trainer(TrainingLoop):
     """One training run of the condenser, and of the distiller if asked for."""
 
     def __init__(self, args: argparse.Namespace, accelerator: Accelerator) -> None:
         super().__init__(args, accelerator)
         self.pipeline = build_pipeline(args)
-        if args.prior is not None:
-            set_prior(self.pipeline, args.prior)
+        find_prior(args, self.pipeline)
         self.scheduler = self.pipeline.scheduler
         model = TrainingModel(
             self.pipeline.pixel_condenser, self.pipeline.semantic_distiller, args.stage, args.train_distiller
@@ -135,8 +155,10 @@ class Trainer(TrainingLoop):
             cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
         num_clips = model.num_clips if self.args.prior_frames is None else 1
+        looks = model.pixel_condenser.config.prior_feature_channels is not None
         frames = None if self.args.prior_dir is None else self._prior_frames(distiller)
-        self.prior = TrainingPrior(prior, cache, num_clips, self.accelerator.device, self.accelerator.autocast, frames)
+        device, autocast = self.accelerator.device, self.accelerator.autocast
+        self.prior = TrainingPrior(prior, cache, num_clips, device, autocast, frames, looks)
 
     def _prior_frames(self, distiller: SemanticDistiller) -> PriorFrames:
         """The training videos as the prior restores them whole.
@@ -166,7 +188,7 @@ class Trainer(TrainingLoop):
         place = batch["place"]
         generators = clip_generators(args.seed, batch["index"].tolist(), device)
         uses_prior = sample_flags(generators, args.prior_probability) if args.prior_probability < 1 else None
-        y = self.prior(lr, place, uses_prior)
+        y, prior_features = self.prior(lr, place, uses_prior)
         if args.prior_frames is not None:
             x0, lr = (middle_frames(frames, self.num_frames) for frames in (x0, lr))
             place = middle_places(place, args.prior_frames, self.num_frames)
@@ -183,6 +205,8 @@ class Trainer(TrainingLoop):
         noise = sample_noise(generators, x0.shape[1:])
         noisy = self.scheduler.add_noise(x0, noise, timesteps, low_res=clip_y)
         known = {}
+        if prior_features is not None:
+            known["prior_features"] = middle_frames(prior_features, self.num_frames)
         if self.semantics is not None:
             known["tokens"], known["features"] = self.semantics(lr, place)
         prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
@@ -231,8 +255,7 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     """A training step without data, for `--dry_run`; all clips have the perceptual loss, if there is one."""
     pipeline = build_pipeline(args, mode)
     model = TrainingModel(pipeline.pixel_condenser, pipeline.semantic_distiller, args.stage, args.train_distiller)
-    if args.prior is not None:
-        set_prior(pipeline, args.prior)
+    find_prior(args, pipeline)
     components: dict[str, nn.Module] = {
         name: component for name, component in pipeline.components.items() if isinstance(component, nn.Module)
     }
@@ -254,6 +277,9 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
                 *clips, distilled.features.shape[2], side // SCALE // CELL, side // SCALE // CELL
             )
             del distilled
+        features = model.pixel_condenser.config.prior_feature_channels
+        if features is not None:
+            known["prior_features"] = torch.rand(*clips, features, side // SCALE, side // SCALE)
         low_res = torch.rand(*clips, 3, side // SCALE, side // SCALE)
         prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
         shown = (prediction, x0, middle_frames(y, clips[1]))

@@ -201,7 +201,7 @@ class Trainer(TrainingLoop):
         y = imresize(low_res, scale=SCALE)
         loss = self.losses(prediction, x0, y, generators, self.accelerator.autocast) + cleaning_loss(args, cleaned, x0)
         if self.teacher is not None:
-            taught = charbonnier_loss(prediction, self.teacher(low_res, batch["place"]))
+            taught = charbonnier_loss(prediction, self.teacher(low_res, batch["place"])[0])
             loss = loss + args.teacher_weight * (taught - charbonnier_loss(prediction, x0))
         return loss
 

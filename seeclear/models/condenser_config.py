@@ -67,18 +67,29 @@ def check_config(config: Any) -> None:
         )
     if config.motion_reach < 1:
         raise ValueError(f"`motion_reach` is {config.motion_reach}; it must be at least 1")
+    if config.prior_feature_channels is not None:
+        if config.prior_feature_channels < 1:
+            raise ValueError(
+                f"`prior_feature_channels` is {config.prior_feature_channels}; it must be at least 1, or None"
+            )
+        _check_grid(config, "prior_feature_channels")
     if blocks is None:
         return
     if len(blocks) != 4 or min(blocks) < 0:
         raise ValueError(f"`propagation_blocks` is {blocks}; it must be four numbers of blocks")
-    if 2**config.wavelet_levels != config.scale:
-        raise ValueError(
-            f"`propagation_blocks` is given; it needs a wavelet grid of the LR frames' size, and `wavelet_levels` "
-            f"{config.wavelet_levels} makes it 1/{2**config.wavelet_levels} of the HR frames', not 1/{config.scale}"
-        )
+    _check_grid(config, "propagation_blocks")
     if channels[0] % config.scale**2:
         raise ValueError(
             f"`channels` begins with {channels[0]}; `propagation_blocks` needs a multiple of {config.scale**2}"
+        )
+
+
+def _check_grid(config: Any, argument: str) -> None:
+    """Raises a ValueError unless the wavelet grid is of the LR frames' size, as what an argument switches on needs."""
+    if 2**config.wavelet_levels != config.scale:
+        raise ValueError(
+            f"`{argument}` is given; it needs a wavelet grid of the LR frames' size, and `wavelet_levels` "
+            f"{config.wavelet_levels} makes it 1/{2**config.wavelet_levels} of the HR frames', not 1/{config.scale}"
         )
 
 
@@ -91,6 +102,7 @@ def check_inputs(
     features: Tensor | None,
     flow: Tensor | None,
     first_frame: int,
+    prior_features: Tensor | None = None,
 ) -> None:
     """Raises a ValueError where what the condenser is given does not fit it or each other."""
     batch_and_size = [(x.shape[:1], x.shape[2:]) for x in (hidden_states, low_res)]
@@ -111,3 +123,11 @@ def check_inputs(
     of_flow = (batch_size, 2, low_res.shape[1] - 1, 2, height // config.scale, width // config.scale)
     if flow is not None and tuple(flow.shape) != of_flow:
         raise ValueError(f"`flow` is {tuple(flow.shape)}; it must be {of_flow}")
+    if prior_features is None:
+        return
+    if config.prior_feature_channels is None:
+        raise ValueError("`prior_features` was given; `prior_feature_channels` is None, and no features are looked at")
+    frames, sides = hidden_states.shape[1], (height // config.scale, width // config.scale)
+    of_features = (batch_size, frames, config.prior_feature_channels, *sides)
+    if tuple(prior_features.shape) != of_features:
+        raise ValueError(f"`prior_features` is {tuple(prior_features.shape)}; it must be {of_features}")

@@ -98,10 +98,14 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
             after both ([`ClipPropagation`]). None leaves it out.
         propagation_hidden_channels: width of its residual blocks between their convolutions; None is C_0.
         propagation_neighbor_channels: 3 shows it y of the frames before and after in colour, 1 in grey.
+        prior_feature_channels: SeeClear* with a [`SemanticLens`] of so many channels as its prior: what the lens knows
+            of every frame beside what it shows is given to the first convolution and to the refinement, too. Needs a
+            wavelet grid of the LR frames' size. Ours.
 
     Raises:
         ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`, a
-            number is below what it may be, or `propagation_blocks` is given where 2^k is not s or C_0 not of s^2.
+            number is below what it may be, or `propagation_blocks` or
+            `prior_feature_channels` is given where 2^k is not s, or the first of them where C_0 is not of s^2.
     """
 
     _supports_gradient_checkpointing = True
@@ -137,6 +141,7 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
         propagation_blocks: tuple[int, int, int, int] | None = None,
         propagation_hidden_channels: int | None = None,
         propagation_neighbor_channels: int = 3,
+        prior_feature_channels: int | None = None,
     ) -> None:
         super().__init__()
         check_config(self.config)
@@ -150,6 +155,12 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
             zero_init(nn.Conv2d(moved_channels, channels[0], 3, padding=1, bias=False))
             if motion_compensation
             else None
+        )
+        self.conv_prior, self.refine_prior = (
+            None
+            if prior_feature_channels is None
+            else zero_init(nn.Conv2d(prior_feature_channels, channels[0], 3, padding=1, bias=False))
+            for _ in range(2)
         )
         self.encoder = nn.ModuleList(EncoderLevel(spec) for spec in specs)
         self.down = nn.ModuleList(
@@ -206,7 +217,7 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
 
     def refinement_parameters(self) -> Iterator[nn.Parameter]:
         """All parameters of what follows the U-Net."""
-        for module in (self.conv_norm_out, self.refinement, self.conv_out, self.propagation):
+        for module in (self.conv_norm_out, self.refine_prior, self.refinement, self.conv_out, self.propagation):
             if module is not None:
                 yield from module.parameters()
 
@@ -223,6 +234,7 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
         read_memory: bool = True,
         flow: Tensor | None = None,
         first_frame: int = 0,
+        prior_features: Tensor | None = None,
         return_pyramid: bool = False,
         return_dict: bool = True,
     ) -> PixelCondenserOutput | tuple[Any, ...]:
@@ -244,13 +256,16 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
                 gives it, for a part of larger frames; None estimates it from y. Where the network does not need it
                 (`needs_flow`) it is not looked at.
             first_frame: the index in y of the clip's first frame, 0 to G - F.
+            prior_features: what the prior knows of the clip's frames (B, F, C, sH / 4, sW / 4), at LR size, as
+                [`SemanticLens`] gives its `hidden_states`; None does without.
             return_pyramid: return the features of the decoder's levels, too.
             return_dict: a [`PixelCondenserOutput`], or a tuple of its fields: two, or three with the pyramid.
 
         Raises:
             ValueError: shapes that do not fit each other or the size requirement.
         """
-        check_inputs(self.config, self.size_requirement, hidden_states, low_res, tokens, features, flow, first_frame)
+        given = (hidden_states, low_res, tokens, features, flow, first_frame, prior_features)
+        check_inputs(self.config, self.size_requirement, *given)
         levels, num_frames = self.config.wavelet_levels, hidden_states.shape[1]
         y = low_res[:, first_frame : first_frame + num_frames]
         if flow is None and self.needs_flow:
@@ -263,6 +278,9 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
         # 1. into wavelet space
         y_bands = wavelet_packet(y.flatten(0, 1), levels)  # (B*F, 3 * 4^k, h, w)
         sample = self._into_wavelets(hidden_states, y_bands, low_res, flow, first_frame)  # (B*F, C_0, h, w)
+        known = self._known_by_prior(prior_features)  # (B*F, C, h, w)
+        if self.conv_prior is not None and known is not None:
+            sample = sample + self.conv_prior(known)
 
         # 2. encoder, refilled with the low band of y: LR frames, in [-1, 1]
         refill = (y_bands[:, :3] / 2**levels).to(self.dtype)  # (B*F, 3, h, w)
@@ -273,7 +291,7 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
 
         # 4. back to pixels
         of_clip = None if flow is None else flow[:, :, first_frame : first_frame + num_frames - 1]
-        residual = self._residual(pyramid[0], y, y_bands, of_clip)  # (B*F, 3 * 4^k, h, w)
+        residual = self._residual(pyramid[0], y, y_bands, of_clip, known)  # (B*F, 3 * 4^k, h, w)
         residual = self.config.residual_scale * inverse_wavelet_packet(residual, levels)  # (B*F, 3, sH, sW)
         output = y + rearrange(residual, "(b f) c h w -> b f c h w", f=num_frames).to(y.dtype)
 
@@ -282,6 +300,15 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
             new_memory = self.memory(memory, pyramid=pyramid, num_frames=num_frames)
         fields = (output, new_memory, pyramid) if return_pyramid else (output, new_memory)
         return PixelCondenserOutput(*fields) if return_dict else fields
+
+    def _known_by_prior(self, prior_features: Tensor | None) -> Tensor | None:
+        """Features (B, F, C, H, W), of about the size of what is added to frames, near unit scale."""
+        if prior_features is None:
+            return None
+        known = prior_features.flatten(0, 1).to(self.dtype) / self.config.residual_scale
+        if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
+            known = known.contiguous(memory_format=torch.channels_last)
+        return known
 
     def _embed_time(self, timestep: Tensor | float, hidden_states: Tensor) -> Tensor:
         """`timestep` () or (B,) -> (B*F, E), for `hidden_states` (B, F, ...)."""
@@ -357,11 +384,16 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
             pyramid.insert(0, sample)
         return pyramid
 
-    def _residual(self, sample: Tensor, y: Tensor, y_bands: Tensor, flow: Tensor | None) -> Tensor:
+    def _residual(
+        self, sample: Tensor, y: Tensor, y_bands: Tensor, flow: Tensor | None, known: Tensor | None
+    ) -> Tensor:
         """What is to be added to y, as bands: that of every frame, and what frames tell each other along the flow of
         the clip (B, 2, F - 1, 2, H, W).
         """
-        refined = self.refinement(self.conv_norm_out(sample))  # (B*F, C_0, h, w)
+        refined = self.conv_norm_out(sample)  # (B*F, C_0, h, w)
+        if self.refine_prior is not None and known is not None:
+            refined = refined + self.refine_prior(known)
+        refined = self.refinement(refined)
         residual = self.conv_out(F.silu(refined))
         if self.propagation is None or flow is None:
             return residual

@@ -66,10 +66,13 @@ class SemanticLensOutput(BaseOutput):
     Attributes:
         sample: the HR frames (B, F, 3, sH, sW), about [-1, 1], in the dtype of the LR frames.
         cleaned: the LR frames as they were cleaned (B, F, 3, H, W), about [-1, 1]; None where none are.
+        hidden_states: the features (B, F, C, H, W) that the propagation and the attention ended with, in the network's
+            dtype, if `return_hidden_states` was asked for; else None.
     """
 
     sample: Tensor
     cleaned: Tensor | None = None
+    hidden_states: Tensor | None = None
 
 
 class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
@@ -275,6 +278,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
         clip_masks: Tensor | None = None,
         region: Tensor | None = None,
         flow: Tensor | None = None,
+        return_hidden_states: bool = False,
         return_dict: bool = True,
     ) -> SemanticLensOutput | tuple[Tensor, ...]:
         """Upscales one clip, of any size and length.
@@ -291,6 +295,7 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
                 frame; None is the whole.
             flow: the optical flow of the LR frames (B, 2, F - 1, 2, H, W), as [`estimate_flow`] gives it, for a part
                 of larger frames; None estimates it. Where nothing is moved (`needs_flow`) it is not looked at.
+            return_hidden_states: return what the lens knows of every frame, too.
             return_dict: a [`SemanticLensOutput`] or a tuple of those of its fields that are not None.
 
         Raises:
@@ -329,7 +334,11 @@ class SemanticLens(FromShipped, ModelMixin, ConfigMixin):
             more = self.second_pass(torch.cat([hidden, shown], dim=1), sample, motion.flow, self._run)
             more = F.pixel_shuffle(more, self.config.scale).unflatten(0, (batch_size, num_frames))
             sample = sample + more.to(sample.dtype)
-        output = SemanticLensOutput(sample, cleaned)
+        hidden_states = None
+        if return_hidden_states:
+            height, width = low_res.shape[-2:]
+            hidden_states = hidden[..., :height, :width].unflatten(0, (batch_size, num_frames))
+        output = SemanticLensOutput(sample, cleaned, hidden_states)
         return output if return_dict else output.to_tuple()
 
     def _clean(self, low_res: Tensor) -> Tensor:

@@ -201,7 +201,8 @@ def _tile_bytes(pipe: Pipeline, tiling: Tiling, frames: int, around: int, itemsi
         channels = sum(width / 4**level for level, width in enumerate(pipe.pixel_condenser.config.channels))
         in_tile = HIGH_RES_COPIES * 12 * pipe.scale**2 + CONDENSER_NUMBERS * channels * itemsize
         y_around = AROUND_HIGH_RES_COPIES * around * 12 * pipe.scale**2
-        found = rows * columns * (frames * in_tile + y_around)
+        known = (pipe.pixel_condenser.config.prior_feature_channels or 0) * itemsize
+        found = rows * columns * (frames * (in_tile + known) + y_around)
     if isinstance(lens, SemanticLens):
         config = lens.config
         moved = config.motion_compensation or config.second_pass_blocks is not None

@@ -228,15 +228,15 @@ class SeeClearPipeline(ShippedPipeline):
                         y = enlarge_tile(clip.frames.to(self._execution_device) * 2 - 1, tile, self.scale)
                         clip.paste(tile, y.add_(1).div_(2).clamp_(0, 1))
                         continue
-                    low_res = self.prepare_low_res(context, tile, run)
+                    low_res, known = self.prepare_low_res(context, tile, run)
                     latents = self.prepare_latents(low_res, context, tile, run)
-                    restored = self.denoise(latents, low_res, context, tile, run).float()
+                    restored = self.denoise(latents, low_res, known, context, tile, run).float()
                     if run.settings.detail != 1:
                         y = low_res.narrow(1, clip.first_frame, clip.num_frames)
                         restored = y + run.settings.detail * (restored - y)
                         del y
                     clip.paste(tile, restored.add(1).div_(2).clamp_(0, 1))
-                    del low_res, latents, restored
+                    del low_res, known, latents, restored
                 ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
             del clip, context
             yield ready.pop()
@@ -267,28 +267,32 @@ class SeeClearPipeline(ShippedPipeline):
             memory=None if memory is None else memory.to(low_res.device),
         )
 
-    def prepare_low_res(self, context: ClipContext, tile: Tile, run: _Run) -> Tensor:
-        """y of a tile and of the frames around the clip: bicubic, or what the prior makes of it.
+    def prepare_low_res(self, context: ClipContext, tile: Tile, run: _Run) -> tuple[Tensor, Tensor | None]:
+        """y of a tile and of the frames around the clip: bicubic, or what the prior makes of it; and the prior's
+        features of the clip, where the condenser looks at them.
 
         Returns:
-            (B, G, 3, s * height, s * width) of the tile, float32; beyond the frame the edge is repeated.
+            (y (B, G, 3, s * height, s * width) of the tile, float32; features (B, F, C, height, width), or None);
+            beyond the frame the edge is repeated.
 
         Raises:
             ValueError: the prior's result has another shape.
         """
         prior, low_res = run.prior, context.low_res
         if prior is None:
-            return enlarge_tile(low_res, tile, self.scale)
+            return enlarge_tile(low_res, tile, self.scale), None
         if isinstance(prior, SemanticLens):
             semantics = semantics_of(context.distilled) if prior.needs_semantics else {}
-            return upscale_tile(prior, low_res, semantics, tile, context.size, context.prior_flow)
+            wanted = self.pixel_condenser.config.prior_feature_channels is not None
+            output = upscale_tile(prior, low_res, semantics, tile, context.size, context.prior_flow, wanted)
+            return output.sample, output.hidden_states
         height, width = low_res.shape[-2:]
         part = low_res[..., tile.top : min(height, tile.bottom), tile.left : min(width, tile.right)]
         y = prior(part.to(prior.dtype) if isinstance(prior, ModelMixin) else part)
         expected = (*part.shape[:3], self.scale * part.shape[3], self.scale * part.shape[4])
         if tuple(y.shape) != expected:
             raise ValueError(f"`prior` gave frames of shape {tuple(y.shape)}; they must be {expected}")
-        return crop_tile(y.float(), Tile(0, tile.bottom - tile.top, 0, tile.right - tile.left), self.scale)
+        return crop_tile(y.float(), Tile(0, tile.bottom - tile.top, 0, tile.right - tile.left), self.scale), None
 
     def prepare_latents(self, low_res: Tensor, context: ClipContext, tile: Tile, run: _Run) -> Tensor:
         """u_T ~ N(y, kappa^2 eta_T), eq. 6, of the clip's frames: (B, F, 3, s * height, s * width)."""
@@ -296,14 +300,16 @@ class SeeClearPipeline(ShippedPipeline):
         y = low_res.narrow(1, clip.first_frame, clip.num_frames)
         return y + run.scheduler.init_noise_sigma * run.noise.of_tile(0, clip, tile).to(y.device)
 
-    def denoise(self, latents: Tensor, low_res: Tensor, context: ClipContext, tile: Tile, run: _Run) -> Tensor:
+    def denoise(
+        self, latents: Tensor, low_res: Tensor, known: Tensor | None, context: ClipContext, tile: Tile, run: _Run
+    ) -> Tensor:
         """x0 of a tile (B, F, 3, s * height, s * width) in [-1, 1]: the loop over the timesteps.
 
-        What CaTeGory writes after the clip goes into the context.
+        `known` are the prior's features. What CaTeGory writes after the clip goes into the context.
         """
         condenser, scheduler, clip = self.pixel_condenser, run.scheduler, context.clip
         estimate = y = low_res.narrow(1, clip.first_frame, clip.num_frames)
-        known, whole = context.of_tile(tile), tile.weights is None
+        given, whole = context.of_tile(tile) | {"prior_features": known}, tile.weights is None
         for i, t in enumerate(run.timesteps):
             if self.interrupt:
                 return estimate
@@ -312,7 +318,7 @@ class SeeClearPipeline(ShippedPipeline):
                 scheduler.scale_model_input(latents, t),
                 t,
                 low_res,
-                **known,
+                **given,
                 first_frame=clip.first_frame,
                 update_memory=last and whole,
                 return_pyramid=last and not whole and condenser.memory is not None,

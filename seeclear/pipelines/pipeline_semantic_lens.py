@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seeclear.models import SemanticDistiller, SemanticDistillerOutput, SemanticLens
+from seeclear.models import SemanticDistiller, SemanticDistillerOutput, SemanticLens, SemanticLensOutput
 from seeclear.models.lens_modules import PATCH
 from seeclear.video.inputs import Frame, VideoInput
 
@@ -135,7 +135,7 @@ class SemanticLensPipeline(ShippedPipeline):
                 flow = shared_flow(low_res, clip.start)
                 semantics = self.encode_semantics(low_res, run.vocabulary)
                 for tile in clip.tiles():
-                    restored = upscale_tile(lens, low_res, semantics, tile, flow=flow)
+                    restored = upscale_tile(lens, low_res, semantics, tile, flow=flow).sample
                     clip.paste(tile, restored.add_(1).div_(2).clamp_(0, 1))
                     del restored
                     report()
@@ -237,7 +237,8 @@ def upscale_tile(
     tile: Tile,
     distilled_size: tuple[int, int] | None = None,
     flow: Tensor | None = None,
-) -> Tensor:
+    return_hidden_states: bool = False,
+) -> SemanticLensOutput:
     """The lens on a part of a clip, alone or as the prior of SeeClear.
 
     Args:
@@ -247,9 +248,11 @@ def upscale_tile(
         distilled_size: height and width in LR pixels of what was distilled, if the frames were filled up below and to
             the right for that; None is H and W.
         flow: of the whole frames, as [`SemanticLens.estimate_flow`] gives it.
+        return_hidden_states: give the lens' features of the tile, too.
 
     Returns:
-        (B, F, 3, s * height, s * width) of the tile, float32, about [-1, 1]; beyond the frame the edge is repeated.
+        Of the tile, the frames (B, F, 3, s * height, s * width), float32, about [-1, 1], and, if they were asked for,
+        the features (B, F, C, height, width); beyond the frame the edge is repeated.
     """
     height, width = low_res.shape[-2:]
     window = widest_window(lens)  # above and to the left whole windows, so that they lie as in the whole frame
@@ -262,6 +265,11 @@ def upscale_tile(
     part = low_res[..., top:bottom, left:right]
     if flow is not None:
         flow = flow[..., top:bottom, left:right]
-    restored = lens(part, **semantics, region=region.expand(len(part), -1), flow=flow).sample
+    semantics = semantics | {"region": region.expand(len(part), -1)}
+    output = lens(part, **semantics, flow=flow, return_hidden_states=return_hidden_states)
     inside = Tile(tile.top - top, tile.bottom - top, tile.left - left, tile.right - left)
-    return crop_tile(restored, inside, lens.config.scale)
+    hidden_states = output.hidden_states
+    return SemanticLensOutput(
+        crop_tile(output.sample, inside, lens.config.scale),
+        hidden_states=None if hidden_states is None else crop_tile(hidden_states, inside),
+    )

@@ -37,7 +37,7 @@ def distiller_digest(distiller: SemanticDistiller) -> str:
 
 def check_prior(prior: object, condenser: PixelCondenser, distiller: SemanticDistiller) -> None:
     """Raises a ValueError unless `prior` is None, a callable, or a [`SemanticLens`] that upscales as much as the
-    condenser and was trained with the distiller.
+    condenser and was trained with the distiller; a lens of its width, where the condenser looks at the lens' features.
 
     Where the lens' configuration does not say which distiller that was (`distiller_digest`), or the pipeline's weights
     are not there to be looked at (`enable_sequential_cpu_offload`), widths must do.
@@ -47,6 +47,12 @@ def check_prior(prior: object, condenser: PixelCondenser, distiller: SemanticDis
         raise ValueError(f"`prior` is a {type(prior).__name__}; it must be a model or a function, such as its {parts}")
     if prior is not None and not callable(prior):
         raise ValueError(f"`prior` is {prior!r}; it must be a SemanticLens, or a callable LR clip -> HR clip")
+    if condenser.config.prior_feature_channels is not None and not isinstance(prior, SemanticLens):
+        given = "None" if prior is None else f"a {type(prior).__name__}"
+        raise ValueError(
+            f"`prior` is {given}; this condenser looks at the features of its prior, which must be a SemanticLens of "
+            f"{condenser.config.prior_feature_channels} channels"
+        )
     if isinstance(prior, SemanticLens):
         _check_lens(prior, condenser, distiller)
 
@@ -57,6 +63,8 @@ def _check_lens(prior: SemanticLens, condenser: PixelCondenser, distiller: Seman
         needed["semantic_feature_dim"] = (prior.config.semantic_feature_dim, distiller.feature_dim)
     if prior.config.isee:
         needed["semantic_token_dim"] = (prior.config.semantic_token_dim, distiller.token_dim)
+    if condenser.config.prior_feature_channels is not None:
+        needed["channels"] = (prior.config.channels, condenser.config.prior_feature_channels)
     for name, (has, wanted) in needed.items():
         if has != wanted:
             raise ValueError(f"`prior` has a `{name}` of {has}; in this pipeline it must be {wanted}")

@@ -114,6 +114,7 @@ class TrainingModel(nn.Module):
         lr: Tensor,
         tokens: Tensor | None = None,
         features: Tensor | None = None,
+        prior_features: Tensor | None = None,
     ) -> Tensor:
         """Predicts x0.
 
@@ -126,6 +127,8 @@ class TrainingModel(nn.Module):
             tokens: frame-wise semantic tokens (B, num_clips * F, K, D) where they are known already; else `lr` is
                 distilled.
             features: segmentation features (B, num_clips * F, P, h, w), given if and only if `tokens` is.
+            prior_features: what the prior knows of the frames beside y (B, num_clips * F, C, H, W), where the
+                condenser looks at that.
 
         Returns:
             The predicted HR frames, (B, num_clips * F, 3, sH, sW).
@@ -156,10 +159,15 @@ class TrainingModel(nn.Module):
                 read_memory=self.reads_memory,
                 flow=flow,
                 first_frame=start - begin,
+                prior_features=self._of_clip(prior_features, position),
             )
             memory = output.memory
             samples.append(output.sample)
         return torch.cat(samples, dim=1)
+
+    def _of_clip(self, frames: Tensor | None, position: int) -> Tensor | None:
+        """The part of one of the consecutive clips."""
+        return None if frames is None else frames.chunk(self.num_clips, dim=1)[position]
 
     def _semantics(self, lr: Tensor, given: tuple[Tensor, ...] | None) -> dict[str, Tensor | None]:
         """Tokens, features and clip-wise tokens of one clip, as the condenser's arguments."""

@@ -58,6 +58,8 @@ class TrainingPrior:
         device: where to run it.
         autocast: makes the context in which it runs, for mixed precision.
         frames: what the model made of whole videos, out of which y is cut where there is any.
+        with_features: whether the condenser looks at the features of the model, a [`SemanticLens`] then. They are
+            those of the crop as it is shown, since features do not turn with a frame that is turned.
     """
 
     def __init__(
@@ -68,8 +70,9 @@ class TrainingPrior:
         device: torch.device | str = "cpu",
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         frames: PriorFrames | None = None,
+        with_features: bool = False,
     ) -> None:
-        self.frames = frames
+        self.frames, self.with_features = frames, with_features
         self.model = None if model is None else model.requires_grad_(False).eval().to(device)
         if isinstance(model, SemanticLens):
             model.to(memory_format=torch.channels_last)  # as in use
@@ -78,8 +81,8 @@ class TrainingPrior:
         self.autocast = autocast
 
     @torch.no_grad()
-    def __call__(self, low_res: Tensor, places: Tensor, used: Tensor | None = None) -> Tensor:
-        """y of a batch of crops.
+    def __call__(self, low_res: Tensor, places: Tensor, used: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """y of a batch of crops, and the prior's features of them, where they are wanted.
 
         Args:
             low_res: the crops (B, num_clips * F, 3, h, w) in [-1, 1].
@@ -88,41 +91,43 @@ class TrainingPrior:
                 enlarged by bicubic.
 
         Returns:
-            (B, num_clips * F, 3, sh, sw), float32, about [-1, 1].
+            (y (B, num_clips * F, 3, sh, sw), float32, about [-1, 1], features (B, num_clips * F, C, h, w) or None).
         """
         if self.model is None:
-            return imresize(low_res, scale=SCALE)
+            return imresize(low_res, scale=SCALE), None
         if used is not None and not used.all():
             mixed = imresize(low_res, scale=SCALE)
             if used.any():
-                mixed[used] = self(low_res[used], places[used.to(places.device)])
-            return mixed
+                mixed[used], _ = self(low_res[used], places[used.to(places.device)])
+            return mixed, None
         if self.frames is not None:
             num_frames, size = low_res.shape[1], (low_res.shape[-2], low_res.shape[-1])
             cut = [self.frames.crop(place, num_frames, size) for place in places.tolist()]
             unknown = [i for i, frames in enumerate(cut) if frames is None]
-            rest = iter(self._restore(low_res[unknown], places[unknown])) if unknown else iter(())
+            rest = iter(self._restore(low_res[unknown], places[unknown])[0]) if unknown else iter(())
             known = (None if frames is None else frames.to(low_res) / 127.5 - 1 for frames in cut)
-            return torch.stack([next(rest) if frames is None else frames for frames in known])
+            return torch.stack([next(rest) if frames is None else frames for frames in known]), None
         return self._restore(low_res, places)
 
-    def _restore(self, low_res: Tensor, places: Tensor) -> Tensor:
-        """What the model makes of crops."""
+    def _restore(self, low_res: Tensor, places: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the model makes of crops, and its features."""
         assert self.model is not None
         clips = low_res.chunk(self.num_clips, dim=1)
-        enlarged = []
+        enlarged, features = [], []
         for clip, clip_places in zip(clips, split_places(places, self.num_clips, clips[0].shape[1]), strict=True):
             if isinstance(self.model, SemanticLens):
                 known = {}
                 if isinstance(self.semantics, LensSemantics):
                     known = self.semantics.semantics(clip, clip_places)
                 with self.autocast():
-                    restored = self.model(clip, **known).sample
+                    output = self.model(clip, **known, return_hidden_states=self.with_features)
+                restored = output.sample
+                features.append(output.hidden_states)
             else:
                 with self.autocast():
                     restored = self.model(clip.to(self.model.dtype))
             enlarged.append(restored.float())
-        return torch.cat(enlarged, dim=1)
+        return torch.cat(enlarged, dim=1), torch.cat(features, dim=1) if self.with_features else None
 
 
 def middle_frames(frames: Tensor, count: int) -> Tensor:

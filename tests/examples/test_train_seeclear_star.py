@@ -151,3 +151,30 @@ def test_wrong_priors_end_the_run_in_one_line(folder: Path, whole_run: str, capf
         launch(folder, "wrong", model=["--pretrained_model_name_or_path", whole_run, "--train_distiller", "all"])
     assert "`train_distiller` is 'all'; it must be 'nothing' where the prior works" in capfd.readouterr().err
     assert not list((folder / "wrong").glob("checkpoint-*"))
+
+
+def test_a_condenser_that_looks_at_the_priors_features(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = json.loads((folder / "condenser.json").read_text()) | {"prior_feature_channels": 16}
+    (folder / "knowing.json").write_text(json.dumps(config))
+    model = ["--preset", "tiny", "--condenser_config", "knowing.json", "--prior", "lens"]
+    model += ["--distiller", "lens/semantic_distiller"]
+    launch(folder, "knowing", "--prior_frames", "4", model=model)
+    trained = weights(folder, "knowing")
+    assert trained["conv_prior.weight"].any() and trained["refine_prior.weight"].any()
+    launch(folder, "knowing-resumed", "--prior_frames", "4", "--max_train_minutes", "0", model=model)
+    launch(folder, "knowing-resumed", "--prior_frames", "4", "--resume_from_checkpoint", "latest", model=model)
+    assert losses(folder, "knowing-resumed") == losses(folder, "knowing")
+    launch(folder, "dry", "--dry_run", model=model)
+    capfd.readouterr()
+    for options, error in (
+        (["--prior_dir", "kept"], "`prior_dir` was given; it keeps frames, and this condenser looks at the features"),
+        (["--prior_probability", "0.5"], "`prior_probability` is 0.5; it must be 1 for this condenser"),
+    ):
+        for way in ([], ["--dry_run"]):
+            with pytest.raises(SystemExit, match="2"):
+                launch(folder, "refused", *options, *way, model=model)
+            assert f"error: {error}" in capfd.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        launch(folder, "refused", model=[*model[:4], "--distiller", "lens/semantic_distiller"])
+    assert "error: `prior` is None; this condenser looks at the features of its prior" in capfd.readouterr().err
+    assert not list((folder / "refused").glob("checkpoint-*"))

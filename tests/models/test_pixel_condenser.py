@@ -1,4 +1,6 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
+import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -396,3 +398,45 @@ def test_errors_name_the_argument(condenser: PixelCondenser, small_condenser_con
     for layers in ((1, 1), (1, 1, -1), -1):
         with pytest.raises(ValueError, match="`layers_per_level`"):
             PixelCondenser(**small_condenser_config | {"layers_per_level": layers})
+
+
+@torch.no_grad()
+def test_features_of_the_prior_begin_as_nothing_and_inform_their_frame(
+    small_condenser_config: dict[str, Any], randomize: Callable[..., nn.Module]
+) -> None:
+    torch.manual_seed(0)
+    config = small_condenser_config | {"multi_frame_attention": False, "refinement_blocks": 1}
+    plain = randomize(PixelCondenser(**config))
+    model = PixelCondenser(**config, prior_feature_channels=6)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    inputs = _inputs()
+    features = torch.randn(2, 3, 6, 4, 8, generator=torch.Generator().manual_seed(1))
+    expected = plain(**inputs).sample
+    assert torch.equal(model(**inputs, prior_features=features).sample, expected)
+    assert torch.equal(model(**inputs).sample, expected)
+    for layer in ("conv_prior", "refine_prior"):  # either of them informs the frames that the features are of
+        changed = randomize(copy.deepcopy(model).get_submodule(layer))
+        one = copy.deepcopy(model)
+        one.set_submodule(layer, changed)
+        features[0, 0] = features[1, :2] = 0
+        moved = (one(**inputs, prior_features=features).sample - expected).abs().amax(dim=(2, 3, 4))
+        assert ((moved > 1e-4) == torch.tensor([[False, True, True], [False, False, True]])).all()
+    assert model.refine_prior is not None
+    trained = {id(parameter) for parameter in model.refinement_parameters()}
+    assert {id(parameter) for parameter in model.refine_prior.parameters()} <= trained
+
+
+def test_wrong_features_of_the_prior_are_named(small_condenser_config: dict[str, Any]) -> None:
+    inputs = _inputs()
+    with pytest.raises(ValueError, match="`prior_features` was given; `prior_feature_channels` is None, and no"):
+        PixelCondenser(**small_condenser_config)(**inputs, prior_features=torch.zeros(2, 3, 6, 4, 8))
+    model = PixelCondenser(**small_condenser_config, prior_feature_channels=6)
+    for shape in ((2, 3, 5, 4, 8), (2, 2, 6, 4, 8), (2, 3, 6, 16, 32), (1, 3, 6, 4, 8)):
+        with pytest.raises(ValueError, match=re.escape(f"`prior_features` is {shape}; it must be (2, 3, 6, 4, 8)")):
+            model(**inputs, prior_features=torch.zeros(shape))
+    with pytest.raises(
+        ValueError, match="`prior_feature_channels` is given; it needs a wavelet grid of the LR frames'"
+    ):
+        PixelCondenser(**small_condenser_config, wavelet_levels=1, prior_feature_channels=6)
+    with pytest.raises(ValueError, match="`prior_feature_channels` is 0; it must be at least 1, or None"):
+        PixelCondenser(**small_condenser_config, prior_feature_channels=0)

@@ -336,6 +336,19 @@ def test_gradient_checkpointing_gives_the_same_gradients(lens: SemanticLens) -> 
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-6)
 
 
+@torch.no_grad()
+def test_features_are_given_where_they_are_wanted(lens: SemanticLens) -> None:
+    """Of every frame and LR pixel, whole patches or not; what the HR frames are made of."""
+    inputs = _inputs(1, 3, 9, 14)
+    plain, output = lens(**inputs), lens(**inputs, return_hidden_states=True)
+    assert plain.hidden_states is None and torch.equal(output.sample, plain.sample)
+    assert output.hidden_states.shape == (1, 3, lens.config.channels, 9, 14)
+    residual = lens.conv_out(lens.reconstruction(output.hidden_states[0]))
+    expected = imresize(inputs["low_res"], scale=4)[0] + torch.nn.functional.pixel_shuffle(residual, 4)
+    inside = (..., slice(0, 20), slice(0, 40))  # below and to the right the lens fills up
+    torch.testing.assert_close(output.sample[0][inside], expected[inside], rtol=0, atol=1e-4)
+
+
 def test_save_load_and_tuple_output(lens: SemanticLens, tmp_path: Path) -> None:
     lens.to(memory_format=torch.channels_last).save_pretrained(tmp_path)
     loaded = SemanticLens.from_pretrained(tmp_path)

@@ -252,3 +252,58 @@ def test_priors_that_do_not_fit_are_named(pipe: SeeClearPipeline, small_lens_con
     pipe.register_modules(prior=Blurred())
     with pytest.raises(ValueError, match=r"`prior` gave frames of shape \(1, 4, 3, 32, 48\); they must be .*64, 96\)"):
         _run(pipe, _video(4))
+
+
+@pytest.fixture
+def knowing(pipe: SeeClearPipeline, small_condenser_config: dict[str, Any], randomize: Any) -> SeeClearPipeline:
+    """A pipeline whose condenser looks at the features of its lens."""
+    torch.manual_seed(0)
+    condenser = randomize(PixelCondenser(**small_condenser_config, prior_feature_channels=16), seed=1)
+    return _quiet(SeeClearPipeline(**pipe.components | {"pixel_condenser": condenser.eval()}, clip_length=4))
+
+
+def test_the_condenser_sees_what_the_lens_knows(knowing: SeeClearPipeline) -> None:
+    """The frames are those of a condenser that is given the lens' features, and others without them."""
+    condenser, seen = knowing.pixel_condenser, []
+    hook = condenser.register_forward_pre_hook(
+        lambda _, args, given: seen.append(given["prior_features"]), with_kwargs=True
+    )
+    video = _video(6, 9, 22)
+    frames = _run(knowing, video, num_inference_steps=2)
+    assert [features.shape[1:] for features in seen] == [(4, 16, 12, 24)] * 2 + [(2, 16, 12, 24)] * 2  # clips, steps
+    hook.remove()
+    low_res = torch.from_numpy(video[:4]).permute(0, 3, 1, 2)[None] / 127.5 - 1
+    assert torch.equal(seen[0], seen[1]) and torch.equal(
+        seen[0][..., 9:, :], seen[0][..., 8:9, :].expand(-1, -1, -1, 3, -1)
+    )
+    with torch.no_grad():
+        padded = torch.nn.functional.pad(low_res.flatten(0, 1), (0, 2, 0, 3), mode="replicate")[None]
+        distilled = knowing.semantic_distiller(padded)
+        known = {name: distilled[name] for name in ("features", "clip_tokens", "clip_masks")}
+        region = torch.tensor([[0, 0, 9 / 12, 22 / 24]])
+        expected = knowing.prior(low_res, **known, region=region, return_hidden_states=True).hidden_states
+    torch.testing.assert_close(seen[0][..., :9, :22], expected, rtol=0, atol=1e-4)
+    for layer in (condenser.conv_prior, condenser.refine_prior):
+        nn.init.zeros_(layer.weight)
+    assert (_run(knowing, video, num_inference_steps=2) - frames).abs().mean() > 1e-3
+
+
+def test_tiles_see_their_part_of_what_the_lens_knows(knowing: SeeClearPipeline) -> None:
+    video = _video(4, 32, 64)
+    whole, tiled = _run(knowing, video), _run(knowing, video, tile=32, tile_overlap=16)
+    assert 0 < (tiled - whole).abs().mean() < 0.05 * (whole - _run(knowing, video, detail=0)).abs().mean()
+
+
+def test_a_condenser_that_looks_at_features_needs_a_lens_of_their_width(
+    knowing: SeeClearPipeline, small_lens_config: dict[str, Any]
+) -> None:
+    wide = SemanticLens(**small_lens_config | {"channels": 32})
+    for prior, refused in ((None, "is None"), (_brighter, "is a function"), (Blurred(), "is a Blurred")):
+        pipe = knowing if prior is _brighter else SeeClearPipeline(**knowing.components | {"prior": prior})
+        match = (
+            f"`prior` {refused}; this condenser looks at the features of its prior, which must be a SemanticLens of 16"
+        )
+        with pytest.raises(ValueError, match=match):
+            _run(pipe, _video(2), **{"prior": prior} if prior is _brighter else {})
+    with pytest.raises(ValueError, match="`prior` has a `channels` of 32; in this pipeline it must be 16"):
+        _run(knowing, _video(2), prior=wide)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seeclear import SeeClearPipeline, SemanticDistiller, SemanticLens, SemanticLensPipeline
 from seeclear.data import ClipDataset, FrameFolder
+from seeclear.models import PixelCondenser
 from seeclear.pipelines.prior import distiller_digest
 from seeclear.pipelines.settings import RestorationSettings
 from seeclear.pipelines.streaming import ClipStream
@@ -66,8 +67,8 @@ def _low_res(source: FrameFolder, frames: list[int]) -> Tensor:
     raise AssertionError("no sample without augmentation")
 
 
-def _in_use(pipe: SeeClearPipeline, low_res: Tensor) -> Tensor:
-    """y of one clip as the pipeline makes it."""
+def _in_use(pipe: SeeClearPipeline, low_res: Tensor) -> tuple[Tensor, Tensor | None]:
+    """y of one clip as the pipeline makes it, and the prior's features of it."""
     run = pipe._begin(RestorationSettings(scene_detection=False))
     clip = next(ClipStream(((low_res + 1) / 2).unbind(dim=1), pipe.layout, run.settings))
     with torch.no_grad():
@@ -82,22 +83,23 @@ def test_a_crop_of_a_whole_frame_gets_what_the_pipeline_starts_from(
     prior = TrainingPrior(pipe.prior, semantics, num_clips=1)
     low_res = _low_res(source, [1, 2, 3])
     place = torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, 0]])
-    y, expected, bicubic = prior(low_res, place), _in_use(pipe, low_res), imresize(low_res, scale=4)
+    y, expected, bicubic = prior(low_res, place)[0], _in_use(pipe, low_res)[0], imresize(low_res, scale=4)
     assert y.dtype == torch.float32 and not y.requires_grad
     assert (y - expected).abs().max() < 1e-3 * (expected - bicubic).abs().max()
     backwards = place.clone()
     backwards[0, 8] = 1
-    y = prior(low_res.flip(1), backwards)
-    expected = _in_use(pipe, low_res.flip(1))
+    y, _ = prior(low_res.flip(1), backwards)
+    expected, _ = _in_use(pipe, low_res.flip(1))
     assert (y - expected).abs().max() < 1e-3 * (expected - bicubic.flip(1)).abs().max()
 
 
 def test_mixed_precision_is_the_models_alone(pipe: SeeClearPipeline, source: FrameFolder) -> None:
     semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
     low_res, place = _low_res(source, [1, 2, 3]), torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, 0]])
-    expected, bicubic = TrainingPrior(pipe.prior, semantics, num_clips=1)(low_res, place), imresize(low_res, scale=4)
+    expected, _ = TrainingPrior(pipe.prior, semantics, num_clips=1)(low_res, place)
+    bicubic = imresize(low_res, scale=4)
     autocast = partial(torch.autocast, "cpu", torch.bfloat16)
-    y = TrainingPrior(pipe.prior, semantics, num_clips=1, autocast=autocast)(low_res, place)
+    y, _ = TrainingPrior(pipe.prior, semantics, num_clips=1, autocast=autocast)(low_res, place)
     assert y.dtype == torch.float32
     assert 0 < (y - expected).abs().mean() < 0.05 * (expected - bicubic).abs().mean()
 
@@ -109,11 +111,29 @@ def test_consecutive_clips_are_enlarged_one_by_one(
     semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
     order = list(range(FRAMES))[:: -1 if backwards else 1]
     low_res = _low_res(source, order)
-    y = TrainingPrior(pipe.prior, semantics, num_clips=2)(low_res, torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, backwards]]))
+    place = torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, backwards]])
+    y, _ = TrainingPrior(pipe.prior, semantics, num_clips=2)(low_res, place)
     for part in (slice(0, 3), slice(3, 6)):
-        expected = _in_use(pipe, low_res[:, part])
+        expected, _ = _in_use(pipe, low_res[:, part])
         detail = (expected - imresize(low_res[:, part], scale=4)).abs().max()
         assert (y[:, part] - expected).abs().max() < 1e-3 * detail
+
+
+@pytest.mark.parametrize("backwards", [0, 1])
+def test_features_are_those_that_the_condenser_sees_in_use(
+    backwards: int, pipe: SeeClearPipeline, source: FrameFolder, small_condenser_config: dict[str, Any]
+) -> None:
+    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
+    low_res = _low_res(source, list(range(FRAMES))[:: -1 if backwards else 1])
+    place = torch.tensor([[0, 0, 1, 0, 0, 0, 0, 0, backwards]])
+    assert TrainingPrior(pipe.prior, semantics, num_clips=2)(low_res, place)[1] is None
+    _, features = TrainingPrior(pipe.prior, semantics, num_clips=2, with_features=True)(low_res, place)
+    assert features is not None and features.shape == (1, FRAMES, 16, 16, 16)
+    pipe.register_modules(pixel_condenser=PixelCondenser(**small_condenser_config, prior_feature_channels=16))
+    for part in (slice(0, 3), slice(3, 6)):
+        _, expected = _in_use(pipe, low_res[:, part])
+        assert expected is not None
+        assert (features[:, part] - expected).abs().max() < 2e-3 * expected.std()
 
 
 def test_places_of_consecutive_clips_by_hand() -> None:
@@ -146,10 +166,10 @@ def test_the_middle_of_a_sample_is_where_its_place_says(source: FrameFolder, see
 def test_other_priors_see_the_frames_alone_and_none_is_bicubic() -> None:
     low_res = torch.rand(2, 4, 3, 8, 12) * 2 - 1
     places, cache = torch.zeros(2, 9, dtype=torch.int64), SemanticsCache(SimpleNamespace(), [])  # type: ignore[arg-type]
-    assert torch.equal(TrainingPrior(None, cache, 2)(low_res, places), imresize(low_res, scale=4))
+    assert torch.equal(TrainingPrior(None, cache, 2)(low_res, places)[0], imresize(low_res, scale=4))
     model = Remembering()
-    y = TrainingPrior(model, cache, 2)(low_res, places)
-    assert model.shapes == [(2, 2, 3, 8, 12)] * 2 and not model.gain.requires_grad
+    y, features = TrainingPrior(model, cache, 2)(low_res, places)
+    assert features is None and model.shapes == [(2, 2, 3, 8, 12)] * 2 and not model.gain.requires_grad
     assert torch.equal(y, nn.functional.interpolate(low_res, scale_factor=(1, 4, 4)))
 
 
@@ -158,12 +178,12 @@ def test_some_clips_of_a_batch_do_without_the_prior(pipe: SeeClearPipeline, sour
     prior = TrainingPrior(pipe.prior, semantics, num_clips=1)
     low_res = torch.cat([_low_res(source, frames) for frames in ([0, 1, 2], [1, 2, 3], [3, 4, 5])])
     places = torch.tensor([[0, start, 1, 0, 0, 0, 0, 0, 0] for start in (0, 1, 3)])
-    every, bicubic = prior(low_res, places), imresize(low_res, scale=4)
-    y = prior(low_res, places, torch.tensor([True, False, True]))
+    every, bicubic = prior(low_res, places)[0], imresize(low_res, scale=4)
+    y, _ = prior(low_res, places, torch.tensor([True, False, True]))
     detail = (every - bicubic).abs().max()
     assert (y[[0, 2]] - every[[0, 2]]).abs().max() < 1e-3 * detail and torch.equal(y[1], bicubic[1])
-    assert torch.equal(prior(low_res, places, torch.zeros(3, dtype=torch.bool)), bicubic)
-    assert torch.equal(prior(low_res, places, torch.ones(3, dtype=torch.bool)), every)
+    assert torch.equal(prior(low_res, places, torch.zeros(3, dtype=torch.bool))[0], bicubic)
+    assert torch.equal(prior(low_res, places, torch.ones(3, dtype=torch.bool))[0], every)
 
 
 def test_a_lens_is_taken_from_its_folder_or_its_pipelines(pipe: SeeClearPipeline, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_y_is_cut_from_them_while_photographs_and_still_clips_are_restored_as_cr
     prior = TrainingPrior(model, SemanticsCache(pipe.semantic_distiller, [source, photo]), 1, frames=frames)
     low_res = torch.rand(3, 2, 3, 4, 6) * 2 - 1
     places = torch.tensor([[1, 0, 1, 0, 0, 0, 0, 0, 0], [0, 2, 1, 1, 3, 0, 0, 0, 0], [0, 3, 0, 0, 0, 0, 0, 0, 0]])
-    y = prior(low_res, places)
+    y, _ = prior(low_res, places)
     assert y.dtype == torch.float32 and model.seen == [2]
     assert torch.equal(y[[0, 2]], 2 * nn.functional.interpolate(low_res[[0, 2]], scale_factor=(1, 4, 4)))
     cut = load_file(frames.path(0))["frames"][2:4, 4:20, 12:36].permute(0, 3, 1, 2)
