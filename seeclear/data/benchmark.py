@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..video.opening import open_container
 from ..video.reader import VideoReader
 from ..wording import counted
 from .sources import VIDEO_SUFFIXES, FrameFolder, VideoFile, check_depth, image_files, natural_key
@@ -65,9 +66,7 @@ class StoredClip:
 
 
 def _video_bits(path: Path) -> int:
-    import av
-
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         return max(component.bits for component in container.streams.video[0].format.components)
 
 

@@ -239,14 +239,16 @@ class VideoFile:
     def _open(self) -> "Iterator[av.container.InputContainer]":
         import av
 
-        try:
-            with av.open(str(self.path)) as container:
-                if not container.streams.video:
-                    raise ValueError(f"{str(self.path)!r} has no video stream.")
-                container.streams.video[0].thread_type = "AUTO"
+        from seeclear.video.opening import open_container
+
+        with open_container(self.path) as container:
+            if not container.streams.video:
+                raise ValueError(f"{self.path}: has no video stream.")
+            container.streams.video[0].thread_type = "AUTO"
+            try:
                 yield container
-        except av.FFmpegError as error:
-            raise ValueError(f"{str(self.path)!r} cannot be decoded as a video: {error}") from error
+            except av.FFmpegError as error:
+                raise ValueError(f"{self.path}: cannot be decoded as a video ({error.strerror}).") from error
 
     def _packet_times(self) -> list[int | None]:
         """The time stamps of the frames' packets, without decoding them, in order of the file."""

@@ -228,15 +228,15 @@ class SeeClearPipeline(ShippedPipeline):
                         y = enlarge_tile(clip.frames.to(self._execution_device) * 2 - 1, tile, self.scale)
                         clip.paste(tile, y.add_(1).div_(2).clamp_(0, 1))
                         continue
-                    low_res, known = self.prepare_low_res(context, tile, run)
+                    low_res, prior_features = self.prepare_low_res(context, tile, run)
                     latents = self.prepare_latents(low_res, context, tile, run)
-                    restored = self.denoise(latents, low_res, known, context, tile, run).float()
+                    restored = self.denoise(latents, low_res, context, tile, run, prior_features).float()
                     if run.settings.detail != 1:
                         y = low_res.narrow(1, clip.first_frame, clip.num_frames)
                         restored = y + run.settings.detail * (restored - y)
                         del y
                     clip.paste(tile, restored.add(1).div_(2).clamp_(0, 1))
-                    del low_res, known, latents, restored
+                    del low_res, prior_features, latents, restored
                 ready = [stream.finish(clip, {} if context is None else self.write_memory(context))]
             del clip, context
             yield ready.pop()
@@ -301,15 +301,21 @@ class SeeClearPipeline(ShippedPipeline):
         return y + run.scheduler.init_noise_sigma * run.noise.of_tile(0, clip, tile).to(y.device)
 
     def denoise(
-        self, latents: Tensor, low_res: Tensor, known: Tensor | None, context: ClipContext, tile: Tile, run: _Run
+        self,
+        latents: Tensor,
+        low_res: Tensor,
+        context: ClipContext,
+        tile: Tile,
+        run: _Run,
+        prior_features: Tensor | None = None,
     ) -> Tensor:
         """x0 of a tile (B, F, 3, s * height, s * width) in [-1, 1]: the loop over the timesteps.
 
-        `known` are the prior's features. What CaTeGory writes after the clip goes into the context.
+        What CaTeGory writes after the clip goes into the context.
         """
         condenser, scheduler, clip = self.pixel_condenser, run.scheduler, context.clip
         estimate = y = low_res.narrow(1, clip.first_frame, clip.num_frames)
-        given, whole = context.of_tile(tile) | {"prior_features": known}, tile.weights is None
+        known, whole = context.of_tile(tile), tile.weights is None
         for i, t in enumerate(run.timesteps):
             if self.interrupt:
                 return estimate
@@ -318,7 +324,8 @@ class SeeClearPipeline(ShippedPipeline):
                 scheduler.scale_model_input(latents, t),
                 t,
                 low_res,
-                **given,
+                **known,
+                prior_features=prior_features,
                 first_frame=clip.first_frame,
                 update_memory=last and whole,
                 return_pyramid=last and not whole and condenser.memory is not None,

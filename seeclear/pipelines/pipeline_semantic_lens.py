@@ -230,6 +230,14 @@ def tile_margin(lens: SemanticLens) -> int:
     return min(max(TILE_MARGIN, 2 * blocks + 2), LARGEST_TILE_MARGIN)
 
 
+def margins(lens: SemanticLens) -> tuple[int, int]:
+    """LR pixels before a tile and after it, in rows as in columns, that are restored with it. Before it they are whole
+    windows, so that these lie as in the whole frame.
+    """
+    margin, window = tile_margin(lens), widest_window(lens)
+    return -(-margin // window) * window, margin
+
+
 def upscale_tile(
     lens: SemanticLens,
     low_res: Tensor,
@@ -255,9 +263,7 @@ def upscale_tile(
         the features (B, F, C, height, width); beyond the frame the edge is repeated.
     """
     height, width = low_res.shape[-2:]
-    window = widest_window(lens)  # above and to the left whole windows, so that they lie as in the whole frame
-    margin = tile_margin(lens)
-    before = -(-margin // window) * window
+    before, margin = margins(lens)
     top, left = max(0, tile.top - before), max(0, tile.left - before)
     bottom, right = min(height, tile.bottom + margin), min(width, tile.right + margin)
     rows, columns = (height, width) if distilled_size is None else distilled_size

@@ -183,8 +183,11 @@ def test_what_is_no_clip_is_refused(tmp_path: Path, frames: np.ndarray) -> None:
     with pytest.raises(ValueError, match="no file"):
         VideoFile(tmp_path / "missing.mp4")
     (tmp_path / "text.mp4").write_text("no video")
-    with pytest.raises(ValueError, match="cannot be decoded"):
+    with pytest.raises(ValueError, match=r"text.mp4: cut off or not a video \(Invalid data found"):
         VideoFile(tmp_path / "text.mp4")
+    (tmp_path / "list.mp4").write_text("#EXTM3U\nother.mp4\n")
+    with pytest.raises(ValueError, match="list.mp4: a list of other files, not a video"):
+        VideoFile(tmp_path / "list.mp4")
     with pytest.raises(ValueError, match="downscale"):
         VideoFile(tmp_path / "text.mp4", downscale=0)
     folder = write_folder(tmp_path / "mixed", frames)
