@@ -291,8 +291,12 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
     [
         ({"degradation": "bicubic"}, "`degradation` must be one of"),
         ({"degradation": "real", "seed": -1}, "`seed` must be at least 0"),
-        ({"crf": 52}, "`crf` is 52; it must be from 0 to 51"),
+        ({"crf": 52}, "`crf` is 52; it must be a number from 0 to 51"),
         ({"crf": float("nan")}, "`crf` is nan"),
+        ({"crf": True}, "`crf` is True; it must be a number from 0 to 51"),
+        ({"seed": "1"}, "`seed` is '1'; it must be a whole number"),
+        ({"scale": 4.0}, "`scale` is 4.0; it must be a whole number of at least 1"),
+        ({"frames": "all"}, "`frames` is 'all'; it must be a whole number of at least 1"),
         ({"seed": 2**64}, "`seed` is 18446744073709551616; it must have 64 bits"),
         ({"metrics": ["psnr", "niqe"]}, "run' is 64x48, too small for niqe in `metrics`"),
         ({"steps": [2], "predictions": ["theirs"]}, "`steps` is for models"),
@@ -383,7 +387,7 @@ def test_command_says_in_one_line_what_is_wrong(root: Path, pipe: StandIn) -> No
         (("--scale", 2), "error: --model 'seeclear-tiny' enlarges by 4, but --scale is 2"),
         (("--protocol", "vid5"), "error: --protocol must be one of"),
         (("--metrics", "lpips"), "error: --metrics must name some of"),
-        (("--frames", 0), "error: --frames must be at least 1"),
+        (("--frames", 0), "error: --frames is 0; it must be a whole number of at least 1"),
         (("-q", "-v"), "error: give --quiet or --verbose, not both"),
     ],
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from seeclear.app.paths import PathLike
 from seeclear.metrics.evaluation import DEFAULT_METRICS, PERCEPTUAL
 from seeclear.shipped import SCALE
+from seeclear.values import number_within, whole_number
 
 DEGRADATIONS = ("BI", "BD", "real")
 
@@ -63,6 +64,7 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         if self.degradation not in DEGRADATIONS:
             raise ValueError(f"`degradation` must be one of {list(DEGRADATIONS)}, but is {self.degradation!r}.")
+        whole_number("seed", self.seed)
         if self.degradation == "real" and self.seed < 0:
             raise ValueError(f"`seed` must be at least 0 for the degradation 'real', but is {self.seed}.")
         if self.low_res is not None:
@@ -71,8 +73,8 @@ class EvaluationSettings:
                     raise ValueError(
                         f"`{name}` is for a low resolution that is made here; with `low_res` it has no meaning."
                     )
-        if self.crf is not None and not 0 <= self.crf <= 51:
-            raise ValueError(f"`crf` is {self.crf}; it must be from 0 to 51.")
+        if self.crf is not None:
+            number_within("crf", self.crf, 0, 51)
         if not -(2**63) <= self.seed < 2**64:
             raise ValueError(f"`seed` is {self.seed}; it must have 64 bits at most.")
         if self.predictions and not self.models:
@@ -88,7 +90,6 @@ class EvaluationSettings:
         ):
             if given and not set(users) & set(self.metrics):
                 raise ValueError(f"`{name}` has no meaning without one of {', '.join(users)} in `metrics`.")
-        if self.scale < 1:
-            raise ValueError(f"`scale` must be at least 1, but is {self.scale}.")
-        if self.frames is not None and self.frames < 1:
-            raise ValueError(f"`frames` must be at least 1, but is {self.frames}.")
+        whole_number("scale", self.scale, least=1)
+        if self.frames is not None:
+            whole_number("frames", self.frames, least=1)
