@@ -13,7 +13,8 @@ which is read by clip-wise tokens, is silent as well. The network misses the con
 this row is not what semantics are worth. "semantics averaged": tokens and features as they are on average over the
 clip, the same for all pixels and tokens, so that the constants stay and what is seen goes. "memory off": CaTeGory is
 neither read nor written. "MFSA off": every window of the multi-frame self-attention spans one frame instead of all
-frames of the clip. "motion off": the neighbors that motion compensation moves are not seen.
+frames of the clip. "motion off": the neighbors that motion compensation moves are not seen. "prior's features off":
+of a lens that is the prior, the frames alone are seen.
 
 It shows how much the trained network leans on a module: one that changes nothing is not used. It does not show what
 a module is worth: a network that was trained without it would have learned to do otherwise, and one whose module is
@@ -59,7 +60,7 @@ Switch = tuple[torch.nn.Module, str, Any]
 
 def switches(condenser: PixelCondenser) -> dict[str, list[Switch]]:
     """What to set for each row of the ablation; nothing where the network does not have the module."""
-    config = condenser.config
+    config, looks = condenser.config, condenser.config.prior_feature_channels is not None
     attentions = [module for module in condenser.modules() if isinstance(module, WindowSelfAttention)]
     return {
         ALL_ON: [],
@@ -69,6 +70,7 @@ def switches(condenser: PixelCondenser) -> dict[str, list[Switch]]:
         "MFSA off": [(module, "multi_frame", False) for module in attentions if module.multi_frame],
         "motion off": [(condenser, "conv_moved", None)] if config.motion_compensation else [],
         "propagation off": [(condenser, "propagation", None)] if config.propagation_blocks else [],
+        "prior's features off": [(condenser, name, None) for name in ("conv_prior", "refine_prior") if looks],
     }
 
 

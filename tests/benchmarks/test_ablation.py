@@ -44,8 +44,8 @@ def test_each_switch_is_what_it_says_and_goes_back(ablation: ModuleType, small_c
     whole = condense(condenser)
     switches = ablation.switches(condenser)
     rows = ["everything on", "semantics off", "semantics averaged", "memory off", "MFSA off"]
-    absent = ["motion off", "propagation off"]
-    assert list(switches) == rows + absent and [switches[name] for name in absent] == [[], []]
+    absent = ["motion off", "propagation off", "prior's features off"]
+    assert list(switches) == rows + absent and not any(switches[name] for name in absent)
     results = {}
     for name, off in switches.items():
         with ablation.switched(off):
@@ -63,6 +63,18 @@ def test_each_switch_is_what_it_says_and_goes_back(ablation: ModuleType, small_c
         assert not any(m.multi_frame for m in condenser.modules() if isinstance(m, WindowSelfAttention))
         raise KeyError
     assert any(m.multi_frame for m in condenser.modules() if isinstance(m, WindowSelfAttention))  # after an error, too
+
+
+def test_features_of_the_prior_are_switched_off(
+    ablation: ModuleType, small_condenser_config: dict[str, Any], randomize: Callable[..., torch.nn.Module]
+) -> None:
+    condenser = randomize(PixelCondenser(**small_condenser_config, prior_feature_channels=5))
+    frames, features = torch.ones(1, 2, 3, 32, 32), torch.ones(1, 2, 5, 8, 8)
+    with torch.no_grad():
+        without = condenser(frames, 3, frames).sample
+        assert not torch.equal(condenser(frames, 3, frames, prior_features=features).sample, without)
+        with ablation.switched(ablation.switches(condenser)["prior's features off"]):
+            assert torch.equal(condenser(frames, 3, frames, prior_features=features).sample, without)
 
 
 def test_averaged_semantics_are_the_same_everywhere(ablation: ModuleType, small_components: dict[str, Any]) -> None:
@@ -119,7 +131,8 @@ def test_table_and_report(
     rows = {"everything on", "semantics off", "semantics averaged", "memory off", "MFSA off"}
     assert set(content["figures"]) == rows | {"bicubic"}
     assert content["change"]["everything on"] == 0 and content["change"]["MFSA off"] > 0
-    assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == ["motion off", "propagation off"]
+    absent = ["motion off", "propagation off", "prior's features off"]
+    assert content["settings"]["frames"] == 3 and content["not_in_this_model"] == absent
     assert "pixel_condenser/diffusion_pytorch_model.safetensors" in content["sha256"]
     ablation.main(
         [str(clips), "--model", str(tmp_path / "model"), "--frames", "3", "--crf", "45", "--json", str(report)]
