@@ -26,11 +26,10 @@ from seeclear.models.presets import PRESETS
 from seeclear.pipelines.prior import check_prior
 from seeclear.shipped import SCALE, locate
 from seeclear.training.arguments import parse_arguments, read_configuration
-from seeclear.training.dry_run import StepPlan, distilled_frame, planned_semantics, print_dry_run
+from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.frame_losses import FrameLosses, planned_loss
 from seeclear.training.lens_semantics import LensSemantics
 from seeclear.training.loop import TrainingLoop, one_line_errors, run_training
-from seeclear.training.losses import charbonnier_loss
 from seeclear.training.mixture import build_data
 from seeclear.training.model import TrainingModel, take_over
 from seeclear.training.model_card import SEECLEAR, SEECLEAR_STAR, save_model_card
@@ -91,17 +90,12 @@ def check_fit(args: argparse.Namespace, condenser: PixelCondenser, distiller: Se
 
 def find_prior(args: argparse.Namespace, pipeline: SeeClearPipeline) -> None:
     """Gives the pipeline the prior that was named, and refuses one that does not go with the condenser, or what would
-    give a condenser that looks at the prior's features y without them, and a training of a prior that none reaches.
+    give a condenser that looks at the prior's features y without them.
     """
     if args.prior is not None:
         set_prior(pipeline, args.prior)
     check_prior(pipeline.prior, pipeline.pixel_condenser, pipeline.semantic_distiller)
     if pipeline.pixel_condenser.config.prior_feature_channels is None:
-        if args.train_prior:
-            raise ValueError(
-                "`train_prior` was given; it needs a condenser with `prior_feature_channels`, through whose features "
-                "the prior learns what the condenser needs"
-            )
         return
     if args.prior_dir is not None:
         raise ValueError(
@@ -114,13 +108,6 @@ def find_prior(args: argparse.Namespace, pipeline: SeeClearPipeline) -> None:
         )
 
 
-def training_model(args: argparse.Namespace, pipeline: SeeClearPipeline) -> TrainingModel:
-    """What is trained of the pipeline."""
-    prior = pipeline.prior if args.train_prior else None
-    networks = (pipeline.pixel_condenser, pipeline.semantic_distiller)
-    return TrainingModel(*networks, args.stage, args.train_distiller, prior)
-
-
 class Trainer(TrainingLoop):
     """One training run of the condenser, and of the distiller if asked for."""
 
@@ -129,9 +116,9 @@ class Trainer(TrainingLoop):
         self.pipeline = build_pipeline(args)
         find_prior(args, self.pipeline)
         self.scheduler = self.pipeline.scheduler
-        if args.train_prior and shares_weights(accelerator):
-            raise ValueError("`train_prior` was given; a prior is not trained where FSDP shares weights out")
-        model = training_model(args, self.pipeline)
+        model = TrainingModel(
+            self.pipeline.pixel_condenser, self.pipeline.semantic_distiller, args.stage, args.train_distiller
+        )
         model.skip_silent_memory()
         if args.gradient_checkpointing:
             model.pixel_condenser.enable_gradient_checkpointing()
@@ -171,8 +158,7 @@ class Trainer(TrainingLoop):
         looks = model.pixel_condenser.config.prior_feature_channels is not None
         frames = None if self.args.prior_dir is None else self._prior_frames(distiller)
         device, autocast = self.accelerator.device, self.accelerator.autocast
-        trained = self.args.train_prior
-        self.prior = TrainingPrior(prior, cache, num_clips, device, autocast, frames, looks, trained)
+        self.prior = TrainingPrior(prior, cache, num_clips, device, autocast, frames, looks)
 
     def _prior_frames(self, distiller: SemanticDistiller) -> PriorFrames:
         """The training videos as the prior restores them whole.
@@ -203,8 +189,6 @@ class Trainer(TrainingLoop):
         generators = clip_generators(args.seed, batch["index"].tolist(), device)
         uses_prior = sample_flags(generators, args.prior_probability) if args.prior_probability < 1 else None
         y, prior_features = self.prior(lr, place, uses_prior)
-        prior_loss = charbonnier_loss(y, x0) if args.train_prior else 0
-        y = y.detach()  # frames stay faithful: what else is asked of the prior reaches it through its features
         if args.prior_frames is not None:
             x0, lr = (middle_frames(frames, self.num_frames) for frames in (x0, lr))
             place = middle_places(place, args.prior_frames, self.num_frames)
@@ -227,7 +211,7 @@ class Trainer(TrainingLoop):
             known["tokens"], known["features"] = self.semantics(lr, place)
         prediction = self.wrapped(self.scheduler.scale_model_input(noisy, timesteps), timesteps, y, lr, **known)
 
-        return self.losses(prediction, x0, clip_y, generators, self.accelerator.autocast) + prior_loss
+        return self.losses(prediction, x0, clip_y, generators, self.accelerator.autocast)
 
     def finished_pipeline(self) -> SeeClearPipeline:
         args = self.args
@@ -235,7 +219,7 @@ class Trainer(TrainingLoop):
         components = self.pipeline.components | {
             "pixel_condenser": model.pixel_condenser,
             "semantic_distiller": model.semantic_distiller,
-            "prior": copy.deepcopy(self.pipeline.prior) if model.prior is None else model.prior,
+            "prior": copy.deepcopy(self.pipeline.prior),
         }
         return SeeClearPipeline(
             **components,
@@ -270,8 +254,8 @@ class Trainer(TrainingLoop):
 def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     """A training step without data, for `--dry_run`; all clips have the perceptual loss, if there is one."""
     pipeline = build_pipeline(args, mode)
+    model = TrainingModel(pipeline.pixel_condenser, pipeline.semantic_distiller, args.stage, args.train_distiller)
     find_prior(args, pipeline)
-    model = training_model(args, pipeline)
     components: dict[str, nn.Module] = {
         name: component for name, component in pipeline.components.items() if isinstance(component, nn.Module)
     }
@@ -297,21 +281,9 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
         if features is not None:
             known["prior_features"] = torch.rand(*clips, features, side // SCALE, side // SCALE)
         low_res = torch.rand(*clips, 3, side // SCALE, side // SCALE)
-        prior_loss = 0
-        if model.prior is not None:
-            frames = clips[1] if args.prior_frames is None else args.prior_frames
-            lr = torch.rand(clips[0], frames, 3, side // SCALE, side // SCALE)
-            with autocast():
-                restored = model.prior(
-                    lr,
-                    **planned_semantics(model.prior, model.semantic_distiller, lr.shape[:2]),
-                    return_hidden_states=True,
-                )
-            known["prior_features"] = middle_frames(restored.hidden_states, clips[1])
-            prior_loss = charbonnier_loss(restored.sample, torch.rand_like(restored.sample))
         prediction = network(noisy, torch.zeros(clips[0], dtype=torch.int64), y, low_res, **known)
         shown = (prediction, x0, middle_frames(y, clips[1]))
-        return planned_loss(losses, shown, autocast) + prior_loss
+        return planned_loss(losses, shown, autocast)
 
     return StepPlan(components, model, step)
 

@@ -27,7 +27,7 @@ from seeclear.training.arguments import (
     check_common_arguments,
     read_configuration,
 )
-from seeclear.training.dry_run import StepPlan, planned_semantics, print_dry_run
+from seeclear.training.dry_run import StepPlan, distilled_frame, print_dry_run
 from seeclear.training.frame_losses import (
     FrameLosses,
     add_loss_arguments,
@@ -258,7 +258,16 @@ def plan_step(args: argparse.Namespace, mode: FakeTensorMode) -> StepPlan:
     def step(network: Callable[..., Any], autocast: Callable[[], AbstractContextManager[Any]]) -> Tensor:
         clips, side = (args.train_batch_size, args.num_frames), args.resolution
         x0, low_res = torch.rand(*clips, 3, side, side), torch.rand(*clips, 3, side // SCALE, side // SCALE)
-        semantics = planned_semantics(lens, distiller, clips)
+        semantics = {}
+        if lens.needs_semantics:
+            known, grid = distilled_frame(distiller), lens.config.global_grid
+            semantics = {
+                "features": torch.rand(*clips, known.features.shape[2], grid, grid),
+                "clip_tokens": torch.rand(clips[0], *known.clip_tokens.shape[1:]),
+                "clip_masks": torch.rand(*clips, *known.clip_masks.shape[2:]),
+                "region": torch.rand(clips[0], 4),
+            }
+            del known
         prediction, *cleaned = network(low_res, **semantics, return_dict=False)
         shown = (prediction, x0, imresize(low_res, scale=SCALE))
         return planned_loss(losses, shown, autocast) + cleaning_loss(args, cleaned, x0)

@@ -123,14 +123,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--prior",
-        help="SeeClear*: the Semantic Lens whose output is y: the folder of a lens, or a pipeline's folder, "
+        help="SeeClear*: the Semantic Lens, frozen, whose output is y: the folder of a lens, or a pipeline's folder, "
         "Hub id or shipped name; a saved pipeline keeps its own unless another is given",
-    )
-    add(
-        "--train_prior",
-        action="store_true",
-        help="train the lens along, by its frames' own error and, through its features, by the condenser's losses; "
-        "for a condenser that looks at them (its `prior_feature_channels`)",
     )
     add(
         "--prior_dir",

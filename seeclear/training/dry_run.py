@@ -29,7 +29,6 @@ from torch.utils._pytree import tree_leaves
 
 from seeclear.metrics.evaluation import aligned_table
 from seeclear.models.semantic_distiller import SemanticDistiller, SemanticDistillerOutput
-from seeclear.models.semantic_lens import SemanticLens
 from seeclear.training.loop import start_accelerator
 from seeclear.training.muon import hidden_weights
 
@@ -153,22 +152,6 @@ def distilled_frame(distiller: SemanticDistiller) -> SemanticDistillerOutput:
     """What a frozen distiller gives of one whole LR frame, as it is asked in training; for the shapes."""
     with torch.no_grad():
         return distiller(torch.rand(1, 1, 3, 180, 320))
-
-
-def planned_semantics(
-    lens: SemanticLens, distiller: SemanticDistiller | None, clips: tuple[int, ...]
-) -> dict[str, Tensor]:
-    """What a lens is given of `clips` (B, F) beside their frames; nothing if it needs none."""
-    if not lens.needs_semantics or distiller is None:
-        return {}
-    known, grid = distilled_frame(distiller), lens.config.global_grid
-    assert known.clip_masks is not None
-    return {
-        "features": torch.rand(*clips, known.features.shape[2], grid, grid),
-        "clip_tokens": torch.rand(clips[0], *known.clip_tokens.shape[1:]),
-        "clip_masks": torch.rand(*clips, *known.clip_masks.shape[2:]),
-        "region": torch.rand(clips[0], 4),
-    }
 
 
 def print_dry_run(args: argparse.Namespace, plan: Callable[[argparse.Namespace, FakeTensorMode], StepPlan]) -> None:

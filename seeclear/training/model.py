@@ -1,6 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""The module that is trained: Semantic Distiller and Pixel Condenser in one forward pass, with the stages' freezing,
-and the prior where it is trained, too.
+"""The module that is trained: Semantic Distiller and Pixel Condenser in one forward pass, with the stages' freezing.
 
 One module with one `forward` is what data-parallel wrappers need; it holds no parameters of its own.
 """
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 
 from seeclear.models.pixel_condenser import PixelCondenser
 from seeclear.models.semantic_distiller import SemanticDistiller
-from seeclear.models.semantic_lens import SemanticLens
 
 STAGES = ("condenser", "memory", "joint", "refinement")
 TWO_CLIP_STAGES = ("memory", "joint")
@@ -47,9 +45,6 @@ class TrainingModel(nn.Module):
     "joint" all of the condenser. "refinement", which is ours, trains what follows the U-Net and leaves that as it is.
     Of the distiller, `train_distiller` says what is trained: nothing, its projections (with the instance encoder and
     decoder; what a pretrained segmenter needs), or all of it.
-
-    A lens that is the prior may be trained along, all of it (`prior`). It is here for its weights' sake: it is asked
-    before, since sampling starts from its frames.
     """
 
     def __init__(
@@ -58,7 +53,6 @@ class TrainingModel(nn.Module):
         distiller: SemanticDistiller,
         stage: str,
         train_distiller: DistillerTraining = "nothing",
-        prior: SemanticLens | None = None,
     ) -> None:
         super().__init__()
         if stage not in STAGES:
@@ -73,7 +67,6 @@ class TrainingModel(nn.Module):
             )
         self.pixel_condenser = condenser
         self.semantic_distiller = distiller
-        self.prior = None if prior is None else prior.requires_grad_(True)
         self.stage = stage
         self.train_distiller = train_distiller
         self.reads_memory = True

@@ -162,9 +162,8 @@ def _facts(
         prior = {}
         if "prior" in parameters:
             share = "" if args.prior_probability == 1 else f", for {args.prior_probability:.0%} of the clips"
-            along = ", trained along" if args.train_prior else ""
             seen = "" if args.prior_frames is None else f", which saw {args.prior_frames} frames"
-            prior["prior"] = _shorten(args.prior or "that of the start") + along + seen + share
+            prior["prior"] = _shorten(args.prior or "that of the start") + seen + share
         method_facts = {**prior, "stage": args.stage, "loss": describe_losses(args)}
     batch = args.train_batch_size * args.gradient_accumulation_steps * num_processes
     weights = f"moving average, decay {args.ema_decay}" if args.use_ema else "last step"

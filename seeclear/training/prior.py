@@ -1,5 +1,5 @@
 # Copyright 2026 The SeeClear Authors. Licensed under the Apache License, Version 2.0.
-"""SeeClear*: a prior gives the frames from which the condenser starts, in training as in use."""
+"""SeeClear*: a frozen prior gives the frames from which the condenser starts, in training as in use."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TrainingPrior:
     """y of training crops: what the pipeline starts from where it restores such a clip.
 
     Args:
-        model: the pipeline's prior, which is frozen here unless it is `trained`; None is bicubic.
+        model: the pipeline's prior, which is frozen here; None is bicubic.
         semantics: of the crops; a [`LensSemantics`] where `model` is a [`SemanticLens`] that needs them.
         num_clips: consecutive clips in a training sample; the prior sees them one by one, as in use.
         device: where to run it.
@@ -60,7 +60,6 @@ class TrainingPrior:
         frames: what the model made of whole videos, out of which y is cut where there is any.
         with_features: whether the condenser looks at the features of the model, a [`SemanticLens`] then. They are
             those of the crop as it is shown, since features do not turn with a frame that is turned.
-        trained: whether it learns, and gradients reach it.
     """
 
     def __init__(
@@ -72,16 +71,16 @@ class TrainingPrior:
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         frames: PriorFrames | None = None,
         with_features: bool = False,
-        trained: bool = False,
     ) -> None:
-        self.frames, self.with_features, self.trained = frames, with_features, trained
-        self.model = None if model is None else model.requires_grad_(trained).train(trained).to(device)
+        self.frames, self.with_features = frames, with_features
+        self.model = None if model is None else model.requires_grad_(False).eval().to(device)
         if isinstance(model, SemanticLens):
             model.to(memory_format=torch.channels_last)  # as in use
         self.semantics = semantics
         self.num_clips = num_clips
         self.autocast = autocast
 
+    @torch.no_grad()
     def __call__(self, low_res: Tensor, places: Tensor, used: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """y of a batch of crops, and the prior's features of them, where they are wanted.
 
@@ -94,16 +93,12 @@ class TrainingPrior:
         Returns:
             (y (B, num_clips * F, 3, sh, sw), float32, about [-1, 1], features (B, num_clips * F, C, h, w) or None).
         """
-        with torch.set_grad_enabled(self.trained and torch.is_grad_enabled()):
-            return self._prepare(low_res, places, used)
-
-    def _prepare(self, low_res: Tensor, places: Tensor, used: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if self.model is None:
             return imresize(low_res, scale=SCALE), None
         if used is not None and not used.all():
             mixed = imresize(low_res, scale=SCALE)
             if used.any():
-                mixed[used], _ = self._prepare(low_res[used], places[used.to(places.device)], None)
+                mixed[used], _ = self(low_res[used], places[used.to(places.device)])
             return mixed, None
         if self.frames is not None:
             num_frames, size = low_res.shape[1], (low_res.shape[-2], low_res.shape[-1])

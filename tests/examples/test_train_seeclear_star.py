@@ -175,50 +175,6 @@ def test_a_condenser_that_looks_at_the_priors_features(folder: Path, capfd: pyte
                 launch(folder, "refused", *options, *way, model=model)
             assert f"error: {error}" in capfd.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        launch(folder, "refused", "--train_prior")
-    assert "error: `train_prior` was given; it needs a condenser with `prior_feat" in capfd.readouterr().err
-    assert not list((folder / "refused").glob("checkpoint-*"))
-
-
-def test_a_prior_that_is_trained_along(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """By its frames' own error, and through its features, by what the condenser makes of them."""
-    config = json.loads((folder / "condenser.json").read_text()) | {"prior_feature_channels": 16}
-    (folder / "knowing.json").write_text(json.dumps(config))
-    model = ["--preset", "tiny", "--condenser_config", "knowing.json", "--prior", "lens"]
-    model += [
-        "--distiller",
-        "lens/semantic_distiller",
-        "--train_prior",
-        "--prior_frames",
-        "4",
-        "--max_grad_norm",
-        "1e9",
-    ]
-    launch(folder, "along", "--optimizer", "muon", model=model)
-    given, trained = weights(folder, "lens", "semantic_lens"), weights(folder, "along", "prior")
-    assert all(not torch.equal(given[name], trained[name]) for name in given if "weight" in name and given[name].any())
-    before, after = weights(folder, "lens", "semantic_distiller"), weights(folder, "along", "semantic_distiller")
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    launch(folder, "along-resumed", "--optimizer", "muon", "--max_train_minutes", "0", model=model)
-    launch(folder, "along-resumed", "--optimizer", "muon", "--resume_from_checkpoint", "latest", model=model)
-    assert losses(folder, "along-resumed") == losses(folder, "along")
-    resumed = weights(folder, "along-resumed", "prior")
-    assert all(torch.equal(resumed[name], trained[name]) for name in trained)
-    card = (folder / "along" / "README.md").read_text()
-    assert "| prior | lens, trained along, which saw 4 frames |" in card
-    capfd.readouterr()
-    launch(folder, "dry", "--dry_run", model=model)
-    along = capfd.readouterr().out
-    launch(folder, "dry", "--dry_run", model=[argument for argument in model if argument != "--train_prior"])
-    parameters = sum(value.numel() for value in given.values())
-    assert f"{parameters:,}" in along and along != capfd.readouterr().out
-
-
-def test_a_missing_prior_is_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    config = json.loads((folder / "condenser.json").read_text()) | {"prior_feature_channels": 16}
-    (folder / "knowing.json").write_text(json.dumps(config))
-    model = ["--preset", "tiny", "--condenser_config", "knowing.json", "--distiller", "lens/semantic_distiller"]
-    with pytest.raises(SystemExit, match="2"):
-        launch(folder, "refused", model=model)
+        launch(folder, "refused", model=[*model[:4], "--distiller", "lens/semantic_distiller"])
     assert "error: `prior` is None; this condenser looks at the features of its prior" in capfd.readouterr().err
     assert not list((folder / "refused").glob("checkpoint-*"))

@@ -136,29 +136,6 @@ def test_features_are_those_that_the_condenser_sees_in_use(
         assert (features[:, part] - expected).abs().max() < 2e-3 * expected.std()
 
 
-def test_gradients_reach_a_prior_that_is_trained_alone(pipe: SeeClearPipeline, source: FrameFolder) -> None:
-    """Through its frames, and through its features."""
-    semantics = LensSemantics(pipe.semantic_distiller, [source], grid=pipe.prior.config.global_grid)
-    low_res, place = _low_res(source, [1, 2, 3]), torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0, 0]])
-    frozen, expected = TrainingPrior(pipe.prior, semantics, num_clips=1, with_features=True)(low_res, place)
-    assert not frozen.requires_grad and expected is not None and not expected.requires_grad
-    prior = TrainingPrior(pipe.prior, semantics, num_clips=1, with_features=True, trained=True)
-    y, features = prior(low_res, place)
-    assert features is not None and torch.equal(y, frozen) and torch.equal(features, expected)
-    last = ("conv_out.",)  # makes frames of features
-    for value, without in ((y, ()), (features, last)):
-        names = {name for name, _ in pipe.prior.named_parameters() if not name.startswith(without or "-")}
-        gradients = torch.autograd.grad(
-            value.square().sum(), list(pipe.prior.parameters()), retain_graph=True, allow_unused=True
-        )
-        reached = {
-            name for (name, _), g in zip(pipe.prior.named_parameters(), gradients, strict=True) if g is not None
-        }
-        assert reached == names
-    with torch.no_grad():
-        assert not prior(low_res, place)[0].requires_grad
-
-
 def test_places_of_consecutive_clips_by_hand() -> None:
     places = torch.tensor([[4, 10, 2, 7, 8, 0, 1, 0, 0], [5, 20, 1, 7, 8, 0, 1, 0, 1]])
     first, second = split_places(places, num_clips=2, clip_length=3)
