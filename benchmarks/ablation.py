@@ -60,7 +60,7 @@ Switch = tuple[torch.nn.Module, str, Any]
 
 def switches(condenser: PixelCondenser) -> dict[str, list[Switch]]:
     """What to set for each row of the ablation; nothing where the network does not have the module."""
-    config, looks = condenser.config, condenser.config.prior_feature_channels is not None
+    config, looks = condenser.config, condenser.needs_prior_features
     attentions = [module for module in condenser.modules() if isinstance(module, WindowSelfAttention)]
     return {
         ALL_ON: [],

@@ -95,7 +95,7 @@ def find_prior(args: argparse.Namespace, pipeline: SeeClearPipeline) -> None:
     if args.prior is not None:
         set_prior(pipeline, args.prior)
     check_prior(pipeline.prior, pipeline.pixel_condenser, pipeline.semantic_distiller)
-    if pipeline.pixel_condenser.config.prior_feature_channels is None:
+    if not pipeline.pixel_condenser.needs_prior_features:
         return
     if args.prior_dir is not None:
         raise ValueError(
@@ -155,7 +155,7 @@ class Trainer(TrainingLoop):
             cache = SemanticsCache(distiller, sources, self.args.semantics_dir)
         self.semantics = cache if frozen and model.pixel_condenser.config.frame_semantics else None
         num_clips = model.num_clips if self.args.prior_frames is None else 1
-        looks = model.pixel_condenser.config.prior_feature_channels is not None
+        looks = model.pixel_condenser.needs_prior_features
         frames = None if self.args.prior_dir is None else self._prior_frames(distiller)
         device, autocast = self.accelerator.device, self.accelerator.autocast
         self.prior = TrainingPrior(prior, cache, num_clips, device, autocast, frames, looks)

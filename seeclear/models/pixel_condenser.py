@@ -104,8 +104,8 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
 
     Raises:
         ValueError: a switch is on without the one it needs, `channels` do not fit `head_dim` or `self_attention`, a
-            number is below what it may be, or `propagation_blocks` or
-            `prior_feature_channels` is given where 2^k is not s, or the first of them where C_0 is not of s^2.
+            number is below what it may be, `propagation_blocks` or `prior_feature_channels` is given where 2^k is not
+            s, or the first of them where C_0 is not of s^2.
     """
 
     _supports_gradient_checkpointing = True
@@ -209,6 +209,11 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
         """Whether it moves anything along the optical flow."""
         return self.conv_moved is not None or self.propagation is not None
 
+    @property
+    def needs_prior_features(self) -> bool:
+        """Whether it looks at the features of a lens that is the prior."""
+        return self.config.prior_feature_channels is not None
+
     def memory_parameters(self) -> Iterator[nn.Parameter]:
         """All parameters of CaTeGory: what the second stage of training learns (section 3.5)."""
         for name, parameter in self.named_parameters():
@@ -305,10 +310,13 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
         """Features (B, F, C, H, W), of about the size of what is added to frames, near unit scale."""
         if prior_features is None:
             return None
-        known = prior_features.flatten(0, 1).to(self.dtype) / self.config.residual_scale
+        return self._as_weights_lie(prior_features.flatten(0, 1).to(self.dtype) / self.config.residual_scale)
+
+    def _as_weights_lie(self, features: Tensor) -> Tensor:
+        """The same features (N, C, H, W), in the memory format of the weights."""
         if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
-            known = known.contiguous(memory_format=torch.channels_last)
-        return known
+            return features.contiguous(memory_format=torch.channels_last)
+        return features
 
     def _embed_time(self, timestep: Tensor | float, hidden_states: Tensor) -> Tensor:
         """`timestep` () or (B,) -> (B*F, E), for `hidden_states` (B, F, ...)."""
@@ -344,9 +352,7 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
         """The state's bands, those of y and what other frames show -> (B*F, C_0, h, w)."""
         num_frames, levels = hidden_states.shape[1], self.config.wavelet_levels
         bands = [y_bands, wavelet_packet(hidden_states.flatten(0, 1), levels)]
-        features_in = torch.cat(bands, dim=1).to(self.dtype)  # (B*F, 6 * 4^k, h, w)
-        if self.conv_in.weight.is_contiguous(memory_format=torch.channels_last):
-            features_in = features_in.contiguous(memory_format=torch.channels_last)
+        features_in = self._as_weights_lie(torch.cat(bands, dim=1).to(self.dtype))  # (B*F, 6 * 4^k, h, w)
         sample = self.conv_in(features_in)
         if self.conv_moved is None or flow is None:
             return sample

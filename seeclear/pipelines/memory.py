@@ -196,8 +196,7 @@ def _tile_bytes(pipe: Pipeline, tiling: Tiling, frames: int, around: int, itemsi
     """What restoring the largest tile takes: with the condenser, or with the lens, which may be its prior and sees
     more than the tile.
     """
-    lines = tiling.rows, tiling.columns
-    rows, columns = (max(map(len, windows)) for windows in lines)
+    rows, columns = (max(map(len, lines)) for lines in (tiling.rows, tiling.columns))
     lens = pipe.prior if isinstance(pipe, SeeClearPipeline) else pipe.semantic_lens
     found = 0.0
     if isinstance(pipe, SeeClearPipeline):
@@ -208,7 +207,8 @@ def _tile_bytes(pipe: Pipeline, tiling: Tiling, frames: int, around: int, itemsi
         found = rows * columns * (frames * (in_tile + known) + y_around)
     if isinstance(lens, SemanticLens):
         config = lens.config
-        rows, columns = (min(max(map(len, windows)) + sum(margins(lens)), windows[-1].stop) for windows in lines)
+        seen = sum(margins(lens))
+        rows, columns = min(rows + seen, tiling.rows[-1].stop), min(columns + seen, tiling.columns[-1].stop)
         moved = config.motion_compensation or config.second_pass_blocks is not None
         motion = MOTION_NUMBERS * config.scale**2 if moved else 0
         in_tile = LENS_HIGH_RES_COPIES * 12 * config.scale**2 + (LENS_NUMBERS * config.channels + motion) * itemsize

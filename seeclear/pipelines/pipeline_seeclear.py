@@ -283,7 +283,7 @@ class SeeClearPipeline(ShippedPipeline):
             return enlarge_tile(low_res, tile, self.scale), None
         if isinstance(prior, SemanticLens):
             semantics = semantics_of(context.distilled) if prior.needs_semantics else {}
-            wanted = self.pixel_condenser.config.prior_feature_channels is not None
+            wanted = self.pixel_condenser.needs_prior_features
             output = upscale_tile(prior, low_res, semantics, tile, context.size, context.prior_flow, wanted)
             return output.sample, output.hidden_states
         height, width = low_res.shape[-2:]

@@ -267,12 +267,12 @@ def upscale_tile(
     top, left = max(0, tile.top - before), max(0, tile.left - before)
     bottom, right = min(height, tile.bottom + margin), min(width, tile.right + margin)
     rows, columns = (height, width) if distilled_size is None else distilled_size
-    region = torch.tensor([[top / rows, left / columns, bottom / rows, right / columns]], device=low_res.device)
     part = low_res[..., top:bottom, left:right]
+    region = torch.tensor([[top / rows, left / columns, bottom / rows, right / columns]], device=low_res.device)
+    region = region.expand(len(part), -1)
     if flow is not None:
         flow = flow[..., top:bottom, left:right]
-    semantics = semantics | {"region": region.expand(len(part), -1)}
-    output = lens(part, **semantics, flow=flow, return_hidden_states=return_hidden_states)
+    output = lens(part, **semantics, region=region, flow=flow, return_hidden_states=return_hidden_states)
     inside = Tile(tile.top - top, tile.bottom - top, tile.left - left, tile.right - left)
     hidden_states = output.hidden_states
     return SemanticLensOutput(

@@ -47,7 +47,7 @@ def check_prior(prior: object, condenser: PixelCondenser, distiller: SemanticDis
         raise ValueError(f"`prior` is a {type(prior).__name__}; it must be a model or a function, such as its {parts}")
     if prior is not None and not callable(prior):
         raise ValueError(f"`prior` is {prior!r}; it must be a SemanticLens, or a callable LR clip -> HR clip")
-    if condenser.config.prior_feature_channels is not None and not isinstance(prior, SemanticLens):
+    if condenser.needs_prior_features and not isinstance(prior, SemanticLens):
         given = "None" if prior is None else f"a {type(prior).__name__}"
         raise ValueError(
             f"`prior` is {given}; this condenser looks at the features of its prior, which must be a SemanticLens of "
@@ -63,7 +63,7 @@ def _check_lens(prior: SemanticLens, condenser: PixelCondenser, distiller: Seman
         needed["semantic_feature_dim"] = (prior.config.semantic_feature_dim, distiller.feature_dim)
     if prior.config.isee:
         needed["semantic_token_dim"] = (prior.config.semantic_token_dim, distiller.token_dim)
-    if condenser.config.prior_feature_channels is not None:
+    if condenser.needs_prior_features:
         needed["channels"] = (prior.config.channels, condenser.config.prior_feature_channels)
     for name, (has, wanted) in needed.items():
         if has != wanted:

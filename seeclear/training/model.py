@@ -137,7 +137,7 @@ class TrainingModel(nn.Module):
         samples = []
         before = (y.shape[1] - hidden_states.shape[1]) // 2
         for position in range(self.num_clips):
-            clip_states, clip_lr = (x.chunk(self.num_clips, dim=1)[position] for x in (hidden_states, lr))
+            clip_states, clip_lr = (self._of_clip(x, position) for x in (hidden_states, lr))
             start = before + position * clip_states.shape[1]
             begin = max(0, start - self.pixel_condenser.reach)
             clip_y = y[:, begin : start + clip_states.shape[1] + self.pixel_condenser.reach]
@@ -147,7 +147,7 @@ class TrainingModel(nn.Module):
             if self.pixel_condenser.config.frame_semantics:
                 given = None
                 if tokens is not None and features is not None:
-                    given = tuple(x.chunk(self.num_clips, dim=1)[position] for x in (tokens, features))
+                    given = tuple(self._of_clip(x, position) for x in (tokens, features))
                 semantics = self._semantics(clip_lr, given)
             output = self.pixel_condenser(
                 clip_states,
@@ -159,15 +159,15 @@ class TrainingModel(nn.Module):
                 read_memory=self.reads_memory,
                 flow=flow,
                 first_frame=start - begin,
-                prior_features=self._of_clip(prior_features, position),
+                prior_features=None if prior_features is None else self._of_clip(prior_features, position),
             )
             memory = output.memory
             samples.append(output.sample)
         return torch.cat(samples, dim=1)
 
-    def _of_clip(self, frames: Tensor | None, position: int) -> Tensor | None:
-        """The part of one of the consecutive clips."""
-        return None if frames is None else frames.chunk(self.num_clips, dim=1)[position]
+    def _of_clip(self, frames: Tensor, position: int) -> Tensor:
+        """The part of one of the consecutive clips, of anything (B, num_clips * F, ...)."""
+        return frames.chunk(self.num_clips, dim=1)[position]
 
     def _semantics(self, lr: Tensor, given: tuple[Tensor, ...] | None) -> dict[str, Tensor | None]:
         """Tokens, features and clip-wise tokens of one clip, as the condenser's arguments."""
