@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..video.opening import open_container
+from ..video.opening import open_container, video_stream
 from ..video.reader import VideoReader
 from ..wording import counted
 from .sources import VIDEO_SUFFIXES, FrameFolder, VideoFile, check_depth, image_files, natural_key
@@ -67,7 +67,7 @@ class StoredClip:
 
 def _video_bits(path: Path) -> int:
     with open_container(path) as container:
-        return max(component.bits for component in container.streams.video[0].format.components)
+        return max(component.bits for component in video_stream(container, path).format.components)
 
 
 def _is_video(path: Path) -> bool:

@@ -220,6 +220,7 @@ class VideoFile:
         if not self.path.is_file():
             raise ValueError(f"`path` must be a video file, but there is no file {str(path)!r}.")
         self.downscale = downscale
+        self._stream = self._find_stream()
         first = next(self._decode(), None)
         if first is None:
             raise ValueError(f"`path` must be a video with frames, but {str(path)!r} has none.")
@@ -235,32 +236,38 @@ class VideoFile:
     def __len__(self) -> int:
         return self._length
 
+    def _find_stream(self) -> int:
+        """The stream that is upscaled of such a file, too, not a cover or a thumbnail: its index among the videos."""
+        from seeclear.video.opening import open_container, video_stream
+
+        with open_container(self.path) as container:
+            return container.streams.video.index(video_stream(container, self.path))
+
     @contextmanager
-    def _open(self) -> "Iterator[av.container.InputContainer]":
+    def _open(self) -> "Iterator[tuple[av.container.InputContainer, av.VideoStream]]":
         import av
 
         from seeclear.video.opening import open_container
 
         with open_container(self.path) as container:
-            if not container.streams.video:
-                raise ValueError(f"{self.path}: has no video stream.")
-            container.streams.video[0].thread_type = "AUTO"
+            stream = container.streams.video[self._stream]
+            stream.thread_type = "AUTO"
             try:
-                yield container
+                yield container, stream
             except av.FFmpegError as error:
                 raise ValueError(f"{self.path}: cannot be decoded as a video ({error.strerror}).") from error
 
     def _packet_times(self) -> list[int | None]:
         """The time stamps of the frames' packets, without decoding them, in order of the file."""
-        with self._open() as container:
-            return [p.pts for p in container.demux(video=0) if p.size and not p.is_discard]
+        with self._open() as (container, stream):
+            return [p.pts for p in container.demux(stream) if p.size and not p.is_discard]
 
     def _decode(self, start: int | None = None) -> "Iterator[av.VideoFrame]":
         """All frames; or those from the key frame at or before the time stamp `start` on."""
-        with self._open() as container:
+        with self._open() as (container, stream):
             if start is not None:
-                container.seek(start, stream=container.streams.video[0])
-            yield from container.decode(video=0)
+                container.seek(start, stream=stream)
+            yield from container.decode(stream)
 
     def _to_rgb(self, frame: "av.VideoFrame") -> Frames:
         width, height = frame.width // self.downscale, frame.height // self.downscale

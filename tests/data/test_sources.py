@@ -19,13 +19,16 @@ def write_folder(folder: Path, frames: np.ndarray) -> Path:
     return folder
 
 
-def write_video(path: Path, frames: np.ndarray) -> Path:
+def write_video(path: Path, *videos: np.ndarray) -> Path:
+    """A file with a stream for each of the videos."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "bgr0"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")))
-        container.mux(stream.encode())
+        streams = [container.add_stream("ffv1", rate=25) for _ in videos]
+        for stream, frames in zip(streams, videos, strict=True):
+            stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "bgr0"
+        for stream, frames in zip(streams, videos, strict=True):
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="bgr0")))
+            container.mux(stream.encode())
     return path
 
 
@@ -175,6 +178,14 @@ def test_video_is_reduced(tmp_path: Path) -> None:
     source = VideoFile(write_video(tmp_path / "flat.mkv", frames), downscale=2, cache=True)
     assert source.size == (12, 16)
     np.testing.assert_allclose(source.frames(0, 3).astype(int), frames[:, ::2, ::2], atol=2)
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_thumbnail_before_the_video_is_not_taken_for_it(tmp_path: Path, frames: np.ndarray, cache: bool) -> None:
+    path = write_video(tmp_path / "walk.mkv", frames[:1, :12, :16], frames)
+    video = VideoFile(path, cache=cache)
+    assert (len(video), video.size) == (7, (24, 32))
+    np.testing.assert_array_equal(video.frames(1, 3, step=2), frames[1:6:2])
 
 
 def test_what_is_no_clip_is_refused(tmp_path: Path, frames: np.ndarray) -> None:
