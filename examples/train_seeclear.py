@@ -126,9 +126,7 @@ class Trainer(TrainingLoop):
         num_frames = self.num_frames if args.prior_frames is None else args.prior_frames
         self.data = build_data(args, num_frames, num_samples=args.max_train_steps * self.clips_per_step)
         self._build_semantics(model)
-        self.losses = FrameLosses(args, accelerator.device)
-        if self.losses.adversary is not None:
-            accelerator.register_for_checkpointing(self.losses.adversary)
+        self.losses = FrameLosses(args, accelerator)
         self.prepare(model)
 
     def _build_semantics(self, model: TrainingModel) -> None:

@@ -184,9 +184,7 @@ class Trainer(TrainingLoop):
         if args.teacher is not None:
             clips = self.data.dataset.clips
             self.teacher = build_teacher(args.teacher, clips, accelerator, args.semantics_dir, args.teacher_dir)
-        self.losses = FrameLosses(args, accelerator.device)
-        if self.losses.adversary is not None:
-            accelerator.register_for_checkpointing(self.losses.adversary)
+        self.losses = FrameLosses(args, accelerator)
         self.prepare(lens.train())
 
     def compute_loss(self, batch: dict[str, Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from seeclear.models.optical_flow import clip_flow
@@ -101,24 +102,28 @@ class FrameLosses:
 
     Args:
         args: the script's arguments.
-        device: where the networks of the losses compute.
+        accelerator: says where the networks of the losses compute, and its checkpoints hold what of them is trained;
+            without one they compute on the CPU.
 
     Attributes:
         perceptual: LPIPS and DISTS; None without either.
-        adversary: the discriminator with its optimiser, which a training's checkpoints must hold; None without.
+        adversary: the discriminator with its optimiser; None without.
 
     Raises:
         ValueError: the weights of LPIPS or DISTS are missing or of another layout.
     """
 
-    def __init__(self, args: argparse.Namespace, device: torch.device | str = "cpu") -> None:
+    def __init__(self, args: argparse.Namespace, accelerator: Accelerator | None = None) -> None:
         self.args = args
+        device = torch.device("cpu") if accelerator is None else accelerator.device
         self.perceptual: PerceptualLoss | None = None
         if args.lpips_weight > 0 or args.dists_weight > 0:
             self.perceptual = PerceptualLoss(args.lpips_weights_path, args.lpips_weight, args.dists_weight).to(device)
         self.adversary: Adversary | None = None
         if args.adversarial_weight > 0:
             self.adversary = Adversary(args.discriminator_learning_rate, device)
+            if accelerator is not None:
+                accelerator.register_for_checkpointing(self.adversary)
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:

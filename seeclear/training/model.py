@@ -65,6 +65,8 @@ class TrainingModel(nn.Module):
             raise ValueError(
                 f"`train_distiller` is {train_distiller!r}; `stage` {stage!r} trains a part of the condenser alone"
             )
+        if stage == "memory" and condenser.memory is None:
+            raise ValueError("`stage` is 'memory'; this condenser has none to train, its `texture_memory` is off")
         self.pixel_condenser = condenser
         self.semantic_distiller = distiller
         self.stage = stage

@@ -190,6 +190,9 @@ def test_second_clip_reads_what_the_first_wrote(condenser: PixelCondenser) -> No
 def test_errors_name_the_argument(condenser: PixelCondenser) -> None:
     with pytest.raises(ValueError, match="`stage` is 'all'; it may be one of condenser, memory, joint, refinement"):
         TrainingModel(condenser, StandInDistiller(), "all")
+    forgetful = PixelCondenser(**CONDENSER | {"texture_memory": False})
+    with pytest.raises(ValueError, match="`stage` is 'memory'; this condenser has none to train, its `texture_memory`"):
+        TrainingModel(forgetful, StandInDistiller(), "memory")
     with pytest.raises(ValueError, match="`train_distiller` is 'all'; `stage` 'memory' trains a part"):
         TrainingModel(condenser, StandInDistiller(), "memory", train_distiller="all")
     with pytest.raises(ValueError, match="`train_distiller` is 'some'; it may be one of nothing, projections, all"):
