@@ -191,7 +191,9 @@ def test_errors_name_the_argument(condenser: PixelCondenser) -> None:
     with pytest.raises(ValueError, match="`stage` is 'all'; it may be one of condenser, memory, joint, refinement"):
         TrainingModel(condenser, StandInDistiller(), "all")
     forgetful = PixelCondenser(**CONDENSER | {"texture_memory": False})
-    with pytest.raises(ValueError, match="`stage` is 'memory'; this condenser has none to train, its `texture_memory`"):
+    with pytest.raises(
+        ValueError, match="`stage` is 'memory'; this condenser has none to train, its `texture_memory`"
+    ):
         TrainingModel(forgetful, StandInDistiller(), "memory")
     with pytest.raises(ValueError, match="`train_distiller` is 'all'; `stage` 'memory' trains a part"):
         TrainingModel(condenser, StandInDistiller(), "memory", train_distiller="all")
