@@ -111,8 +111,6 @@ class PixelCondenser(FromShipped, ModelMixin, ConfigMixin):
     _supports_gradient_checkpointing = True
     _no_split_modules = ["EncoderLevel", "DecoderLevel", "PropagationBranch"]
     _repeated_blocks = ["EncoderLevel", "DecoderLevel", "ConvBlock"]
-    # CaTeGory of weights that have it, where `texture_memory` leaves it out
-    _keys_to_ignore_on_load_unexpected = [r"^memory\.", r"\.category\."]
 
     @register_to_config
     def __init__(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers.models import modeling_utils
 from torch import Tensor, nn
 
 from seeclear.models import PixelCondenser, SizeRequirement
@@ -441,23 +440,3 @@ def test_wrong_features_of_the_prior_are_named(small_condenser_config: dict[str,
         PixelCondenser(**small_condenser_config, wavelet_levels=1, prior_feature_channels=6)
     with pytest.raises(ValueError, match="`prior_feature_channels` is 0; it must be at least 1, or None"):
         PixelCondenser(**small_condenser_config, prior_feature_channels=0)
-
-
-def test_weights_with_a_memory_load_where_it_is_off(
-    condenser: PixelCondenser, small_condenser_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the shipped condensers on a lens' frames do: without a warning, and their frames stay what they were where
-    CaTeGory's output was zero.
-    """
-    for level in (condenser.middle, *condenser.decoder):
-        for parameter in level.category.attention.to_out.parameters():
-            nn.init.zeros_(parameter)
-    condenser.save_pretrained(tmp_path)
-    warnings: list[str] = []
-    monkeypatch.setattr(modeling_utils.logger, "warning", warnings.append)
-    without = PixelCondenser.from_pretrained(tmp_path, texture_memory=False).eval()
-    assert without.memory is None and not list(without.memory_parameters())
-    assert warnings == []
-    inputs = _inputs()
-    with torch.no_grad():
-        assert torch.equal(without(**inputs).sample, condenser(**inputs).sample)
