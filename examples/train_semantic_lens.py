@@ -61,7 +61,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model = parser.add_argument_group("model").add_argument
     model("--preset", help=f"start an untrained lens of this size: {', '.join(LENS_PRESETS)}")
     model("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or a shipped name")
-    model("--lens_config", help="JSON file with values that replace the preset's for the lens")
+    model("--lens_config", help="JSON file, like a saved config.json, with values that replace the preset's")
     model("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
     model("--distiller", help="the trained Semantic Distiller to take: the folder of one or of a pipeline, a Hub id "
         "or a shipped name")  # fmt: skip

@@ -85,7 +85,8 @@ def check_common_arguments(parser: argparse.ArgumentParser, args: argparse.Names
 
 
 def read_configuration(network: type, preset: Mapping[str, Any], path: str | None) -> dict[str, Any]:
-    """A network's arguments: those of a preset, replaced by the values in a JSON file if there is one.
+    """A network's arguments: those of a preset, replaced by the values in a JSON file if there is one. The `config.json`
+    of a saved network is such a file: what it says of itself (`_class_name`) is left out.
 
     Raises:
         ValueError: the file is missing, is no JSON object, or names an argument that the network does not have.
@@ -97,6 +98,8 @@ def read_configuration(network: type, preset: Mapping[str, Any], path: str | Non
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path!r} cannot be read as JSON: {error}") from error
     known = [name for name in inspect.signature(network.__init__).parameters if name != "self"]  # type: ignore[misc]
+    if isinstance(values, dict):
+        values = {name: value for name, value in values.items() if not name.startswith("_")}
     unknown = sorted(set(values) - set(known)) if isinstance(values, dict) else values
     if unknown or not isinstance(values, dict):
         raise ValueError(f"{path!r} has {unknown}; it may have values for {', '.join(known)}")
@@ -113,8 +116,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     )
     add("--preset", help="start an untrained model of this size: tiny or base")
     add("--pretrained_model_name_or_path", help="start from a saved pipeline: a folder, a Hub id or 'seeclear-tiny'")
-    add("--condenser_config", help="JSON file with values that replace the preset's for the Pixel Condenser")
-    add("--distiller_config", help="JSON file with values that replace the preset's for the Semantic Distiller")
+    add("--condenser_config", help="JSON file, like a saved config.json, with values that replace the preset's")
+    add("--distiller_config", help="the same for the Semantic Distiller")
     add("--start_from", help="a saved pipeline, whose condenser's weights the preset's condenser takes over")
     add(
         "--distiller",

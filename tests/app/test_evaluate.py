@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from typer.testing import CliRunner
 
-from seeclear import SeeClearPipeline
+from seeclear import SeeClearPipeline, SemanticLens
 from seeclear.app import cli
 from seeclear.app import evaluate as library
 from seeclear.app.evaluate import Evaluation, EvaluationSettings, evaluate, methods
@@ -284,6 +284,8 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
     assert report["mean"]["regression"]["psnr"] == pytest.approx(report["mean"]["bicubic"]["psnr"], abs=1e-6)
     with pytest.raises(ValueError, match="`num_inference_steps` is 2; a Regression does not sample"):
         evaluate(root / "gt", models=["regression"], steps=[2], device="cpu")
+    with pytest.raises(ValueError, match="`detail` is 0.5; it must be 1, because a Regression makes no detail up"):
+        evaluate(root / "gt", models=["regression"], details=[0.5], device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -300,6 +302,8 @@ def test_settings_that_a_pipeline_does_not_take(root: Path, pipe: StandIn) -> No
         ({"seed": 2**64}, "`seed` is 18446744073709551616; it must have 64 bits"),
         ({"metrics": ["psnr", "niqe"]}, "run' is 64x48, too small for niqe in `metrics`"),
         ({"steps": [2], "predictions": ["theirs"]}, "`steps` is for models"),
+        ({"details": [0.5], "predictions": ["theirs"]}, "`details` is for models"),
+        ({"details": [2]}, "`detail` is 2; it must be a number from 0 to 1"),
         ({"perceptual_weights": "missing"}, "`perceptual_weights` has no meaning without one of lpips-vgg"),
         ({"niqe_parameters": "missing.npz"}, "`niqe_parameters` has no meaning without one of niqe"),
         ({"stride": 2}, "`stride` has no meaning without one of"),
@@ -351,6 +355,24 @@ def test_a_small_pipeline_from_disk(root: Path, small_components: dict[str, Any]
     assert math.isfinite(report["mean"]["small, 2 steps"]["psnr"])
 
 
+def test_details_of_a_model_with_a_prior(
+    root: Path, small_components: dict[str, Any], small_lens_config: dict[str, Any]
+) -> None:
+    pipe = SeeClearPipeline(**small_components, prior=SemanticLens(**small_lens_config).eval())
+    pipe.set_progress_bar_config(disable=True)
+    pipe.save_pretrained(root / "star")
+    truth = tensor(scene(3, 1)[:2, :48, :64])
+    low_res = degrade(truth, BicubicDegradation()).float() / 255
+    options: dict[str, Any] = {"models": [str(root / "star")], "frames": 2, "metrics": ["psnr"]}
+    report = evaluate(root / "gt" / "walk", details=[1, 0.25], device="cpu", dtype="fp32", **options).report
+    for detail in (1, 0.25):
+        restored = pipe(low_res, output_type="pt", generator=torch.Generator().manual_seed(0), detail=detail).frames[0]
+        expected = psnr(to_uint8(restored), truth, "y").mean().item()
+        assert report["mean"][f"star, detail {detail}"]["psnr"] == pytest.approx(expected, abs=1e-3)
+        assert report["methods"][f"star, detail {detail}"]["detail"] == detail
+    assert len({figures["psnr"] for figures in report["mean"].values()}) == 3
+
+
 def run(*arguments: object) -> Any:
     return CliRunner().invoke(cli.app, ["evaluate", *map(str, arguments)])
 
@@ -383,6 +405,8 @@ def test_command_says_in_one_line_what_is_wrong(root: Path, pipe: StandIn) -> No
         (("--lr", "absent", "--crf", 20), "error: --crf is for a low resolution that is made here; with --lr it has"),
         (("--steps", 99), "error: --steps is 99; it must be 1 to 15"),
         (("--model", "regression", "--steps", 2), "error: --steps is 2; a Regression does not sample"),
+        (("--model", "regression", "--detail", 0.5), "error: --detail is 0.5; it must be 1, because a Regression"),
+        (("--detail", 1.5), "error: --detail is 1.5; it must be a number from 0 to 1"),
         (("--model", "missing"), "there is no model of that name"),
         (("--scale", 2), "error: --model 'seeclear-tiny' enlarges by 4, but --scale is 2"),
         (("--protocol", "vid5"), "error: --protocol must be one of"),

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from seeclear import PixelCondenser
+from seeclear.shipped import SHIPPED_WEIGHTS
 from seeclear.training.arguments import parse_arguments, read_configuration
 
 MINIMAL = ["--preset", "tiny", "--train_data_dir", "clips", "--output_dir", "out"]
@@ -63,6 +64,15 @@ def test_wrong_arguments_end_with_code_2_and_their_reason(
         parse_arguments(argv)
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_configuration_of_a_saved_network_replaces_that_of_a_preset() -> None:
+    path = SHIPPED_WEIGHTS / "seeclear-tiny" / "pixel_condenser" / "config.json"
+    read = read_configuration(PixelCondenser, {"head_dim": 4, "scale": 2}, str(path))
+    shipped = PixelCondenser.from_pretrained("seeclear-tiny", subfolder="pixel_condenser").config
+    assert all(name in shipped and shipped[name] == value for name, value in read.items())
+    own = PixelCondenser(**read).config
+    assert {name: own[name] for name in own if name[0] != "_"} == {name: shipped[name] for name in own if name[0] != "_"}
 
 
 def test_a_configuration_replaces_values_of_a_preset(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def evaluate(
     frames: options.Frames = None,
     steps: options.Steps = None,
     samplers: options.Samplers = None,
+    details: options.Details = None,
     seed: options.Seed = 0,
     device: Device = None,
     dtype: Dtype = "auto",

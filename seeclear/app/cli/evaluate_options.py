@@ -83,6 +83,14 @@ Samplers = Annotated[
     list[str] | None,
     typer.Option("--sampler", help="markov, resshift or ddim; may be repeated.", show_default="the model's"),
 ]
+Details = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--detail",
+        help="How much of what models with a prior make up is kept, 0 to 1; may be repeated.",
+        show_default="1",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the noise, the same for every clip, and of real.")]
 
 # What is written

@@ -7,6 +7,7 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def ready_frames(clips: ClipSet, folder: PathLike) -> Method:
 def model_methods(
     model: str, settings: EvaluationSettings, device: torch.device, dtype: torch.dtype, progress: bool
 ) -> list[Method]:
-    """A model with every number of steps and every sampler.
+    """A model with every number of steps, every sampler and every `detail`.
 
     Raises:
         ValueError: there is no such model, or it does not take a setting.
@@ -89,17 +90,20 @@ def model_methods(
 
 
 def _runs(name: str, settings: EvaluationSettings) -> dict[str, dict[str, Any]]:
-    """The settings of sampling that differ from a model's own, by the names of the runs in tables."""
+    """The settings of a call that differ from a model's own, by the names of the runs in tables."""
     runs = {}
     numbers: list[int | None] = [*dict.fromkeys(settings.steps)] or [None]
     samplers: list[str | None] = [*dict.fromkeys(settings.samplers)] or [None]
+    details: list[float | None] = [*dict.fromkeys(settings.details)] or [None]
     for number in numbers:
-        for sampler in samplers[:1] if number == 1 else samplers:
+        for sampler, detail in product(samplers[:1] if number == 1 else samplers, details):
             parts = [name]
             if number is not None:
                 parts.append("1 step" if number == 1 else f"{number} steps")
             if sampler is not None and number != 1:
                 parts.append(sampler)
-            values = {"num_inference_steps": number, "sampler": sampler}
+            if detail is not None:
+                parts.append(f"detail {detail:g}")
+            values = {"num_inference_steps": number, "sampler": sampler, "detail": detail}
             runs[", ".join(parts)] = {key: value for key, value in values.items() if value is not None}
     return runs

@@ -51,6 +51,8 @@ class EvaluationSettings:
     """Numbers of denoising steps; empty for each model's default."""
     samplers: Sequence[str] = ()
     """Empty for each model's default. With one step all are the same, and only the first is run."""
+    details: Sequence[float] = ()
+    """Values of `detail`, 0 to 1, for models with a prior; empty for 1, all of what a model makes up."""
     seed: int = 0
     """Of the noise, the same for every clip; and of `degradation` "real", which needs one that is not negative."""
     device: str | None = None
@@ -78,7 +80,7 @@ class EvaluationSettings:
         if not -(2**63) <= self.seed < 2**64:
             raise ValueError(f"`seed` is {self.seed}; it must have 64 bits at most.")
         if self.predictions and not self.models:
-            for name, chosen in (("steps", self.steps), ("samplers", self.samplers)):
+            for name, chosen in (("steps", self.steps), ("samplers", self.samplers), ("details", self.details)):
                 if chosen:
                     raise ValueError(
                         f"`{name}` is for models, but only `predictions` are measured: name `models` too."
