@@ -85,8 +85,8 @@ def check_common_arguments(parser: argparse.ArgumentParser, args: argparse.Names
 
 
 def read_configuration(network: type, preset: Mapping[str, Any], path: str | None) -> dict[str, Any]:
-    """A network's arguments: those of a preset, replaced by the values in a JSON file if there is one. The `config.json`
-    of a saved network is such a file: what it says of itself (`_class_name`) is left out.
+    """A network's arguments: those of a preset, replaced by the values in a JSON file if there is one. A saved
+    network's `config.json` is such a file: what it says of itself (`_class_name`) is left out.
 
     Raises:
         ValueError: the file is missing, is no JSON object, or names an argument that the network does not have.
