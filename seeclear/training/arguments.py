@@ -98,9 +98,10 @@ def read_configuration(network: type, preset: Mapping[str, Any], path: str | Non
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path!r} cannot be read as JSON: {error}") from error
     known = [name for name in inspect.signature(network.__init__).parameters if name != "self"]  # type: ignore[misc]
+    unknown = values
     if isinstance(values, dict):
         values = {name: value for name, value in values.items() if not name.startswith("_")}
-    unknown = sorted(set(values) - set(known)) if isinstance(values, dict) else values
+        unknown = sorted(set(values) - set(known))
     if unknown or not isinstance(values, dict):
         raise ValueError(f"{path!r} has {unknown}; it may have values for {', '.join(known)}")
     return {**preset, **values}
